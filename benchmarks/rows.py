@@ -1,0 +1,128 @@
+"""The table of rows: who does what beside whom, and which figure zbus must reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .load import Figures
+from .measure import Contender, Way, joiner_tells, opener_tells, vigil
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What zbus must reach: so many times a peer's figure, or (no peer) its own at most so high."""
+
+    peer: str
+    must: float
+    aim: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. zbus stands first among the contenders."""
+
+    name: str
+    title: str
+    contenders: tuple[Contender, ...]
+    bars: tuple[Bar, ...] = ()
+    figure: str = "rate"  # the one that ratios and bars are about
+    unit: str = "x"  # of the bars; "x" = times the peer's
+    show: Callable[[Figures], str] = lambda figures: f"{figures['rate']:,.0f}/s"
+    way: Way = opener_tells
+    seconds: float = 0.7  # measured in each round, at scale 1
+    rounds: int = 99  # at most
+
+
+def show_arrived(figures: Figures) -> str:
+    return f"{figures['rate']:,.0f}/s arrived, {figures['lost']:.0%} dropped"
+
+
+def show_ticks(figures: Figures) -> str:
+    beside = f"beside {figures['rate']:,.0f} messages/s"
+    if not figures["ticks"]:
+        return f"never ran in {figures['seconds']:.1f} s {beside}"
+    return f"p99 {figures['p99']:.2f} ms, max {figures['max']:.1f} ms {beside}"
+
+
+def show_idle(figures: Figures) -> str:
+    spent = f"{figures['cpu']:.2f} ms of CPU in {figures['seconds']:.0f} s"
+    return f"{figures['wake_ups']:.0f} wake-ups, {spent}"
+
+
+ROWS = (
+    Row(
+        "push-pull",
+        "PUSH→PULL, a callback per message",
+        (
+            Contender("zbus", "zbus_peer pull", "zbus_peer push"),
+            Contender("zmq.green", "green_peer pull", "green_peer push"),
+            Contender("blocking pyzmq", "blocking_peer pull", "blocking_peer push"),
+        ),
+        (Bar("zmq.green", must=3.5, aim=5), Bar("blocking pyzmq", must=0.6, aim=1)),
+    ),
+    Row(
+        "push-pull-batched",
+        "the same, batched",
+        (
+            Contender("zbus", "zbus_peer pull", "zbus_peer push-batched"),
+            Contender("zmq.green", "green_peer pull", "green_peer push"),
+        ),
+        (Bar("zmq.green", must=12, aim=20),),
+    ),
+    Row(
+        "request-crowd",
+        "request/reply, 100 greenlets on one client",
+        (
+            Contender("zbus", "zbus_peer serve", "zbus_peer call-crowd"),
+            Contender("zerorpc", "zerorpc_peer serve", "zerorpc_peer call-crowd"),
+        ),
+        (Bar("zerorpc", must=12, aim=20),),
+        way=joiner_tells,
+    ),
+    Row(
+        "request-single",
+        "request/reply, one at a time",
+        (
+            Contender("zbus", "zbus_peer serve", "zbus_peer call"),
+            Contender("zerorpc", "zerorpc_peer serve", "zerorpc_peer call"),
+            Contender("zmq.green", "green_peer serve", "green_peer call"),
+        ),
+        (Bar("zerorpc", must=3, aim=4), Bar("zmq.green", must=0.9, aim=1.2)),
+        way=joiner_tells,
+    ),
+    Row(
+        "publish-subscribe",
+        "PUB→SUB, as fast as it goes",
+        (
+            Contender("zbus", "zbus_peer publish", "zbus_peer subscribe"),
+            Contender("zmq.green", "green_peer publish", "green_peer subscribe"),
+        ),
+        show=show_arrived,
+        way=joiner_tells,
+    ),
+    Row(
+        "ticker",
+        "delay of a 1 ms ticker beside a flooded PULL",
+        (
+            Contender("zbus", "zbus_peer tick", "blocking_peer flood"),
+            Contender("zmq.green", "green_peer tick", "blocking_peer flood"),
+        ),
+        (Bar("", must=10, aim=2),),
+        figure="p99",
+        unit="ms",
+        show=show_ticks,
+        seconds=1.5,
+        rounds=3,
+    ),
+    Row(
+        "idle",
+        "100 endpoints that wait",
+        (Contender("zbus", "zbus_peer idle"), Contender("zmq.green", "green_peer idle")),
+        (Bar("", must=0, aim=0),),
+        figure="wake_ups",
+        unit="wake-ups",
+        show=show_idle,
+        way=vigil,
+        seconds=2,
+        rounds=2,
+    ),
+)

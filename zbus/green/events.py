@@ -1,0 +1,177 @@
+"""What happens to a socket's connections: libzmq's monitor read into records, and a count of peers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+from gevent.event import Event
+
+from .context import open_socket
+from .socket import Socket
+
+_serial = itertools.count(1)
+_head = struct.Struct("=Hi")
+
+_CONNECTED, _LISTENING, _ACCEPTED = (
+    int(zmq.Event.CONNECTED),
+    int(zmq.Event.LISTENING),
+    int(zmq.Event.ACCEPTED),
+)
+_CLOSED, _DISCONNECTED, _STOPPED = (
+    int(zmq.Event.CLOSED),
+    int(zmq.Event.DISCONNECTED),
+    int(zmq.Event.MONITOR_STOPPED),
+)
+_READY = int(zmq.Event.HANDSHAKE_SUCCEEDED)
+_FAILED = {
+    int(zmq.Event.HANDSHAKE_FAILED_NO_DETAIL): "the handshake was cut short",
+    int(zmq.Event.HANDSHAKE_FAILED_PROTOCOL): "the peer does not speak ZMTP as we do",
+    int(zmq.Event.HANDSHAKE_FAILED_AUTH): "the peer refused our key, or we refused its",
+}
+_WANTED = _CONNECTED | _LISTENING | _ACCEPTED | _CLOSED | _DISCONNECTED | _STOPPED | _READY | sum(_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointEvent:
+    """Something that is not a message.
+
+    `kind` is ``connected``, ``disconnected``, ``refused`` (a second peer of a PAIR), ``denied``, ``gap`` (`missed`
+    publications never came) or ``restarted`` (a publisher began anew). `address` is the one it happened at,
+    `reason` is for people.
+    """
+
+    kind: str
+    address: str
+    reason: str = ""
+    missed: int = 0
+
+
+Report = Callable[[str, str, str], None]  # kind, address, reason
+
+
+class Monitor:
+    """One socket's connections, told by libzmq.
+
+    `report` is called on the hub with ``connected``, ``disconnected`` or ``refused``. `descriptors` are the sockets
+    that libzmq holds for this one, for a forked child to close. `gone` is set when libzmq has let go of the socket,
+    which is after everything sent has left or the linger time is over.
+    """
+
+    def __init__(self, watched: Socket, report: Report, *, most: int | None = None) -> None:
+        self.at: Counter[str] = Counter()  # peers by address
+        self.descriptors: set[int] = set()
+        self.gone = Event()
+        self._report = report
+        self._most = most
+        self._pending: list[int] = []  # accepted or connected, handshake under way
+        self._refused: set[int] = set()
+        self._failure = ""
+        address = f"inproc://zbus.monitor.{next(_serial)}"
+        watched.monitor(address, _WANTED)
+        self._events = open_socket(zmq.PAIR)
+        self._events.set(zmq.RCVHWM, 0)  # a full queue would hold up libzmq's own thread
+        self._events.set(zmq.LINGER, 0)
+        self._events.connect(address)
+        self._events.readiness.listen(self.drain)
+
+    @property
+    def peers(self) -> int:
+        """How many peers are connected now."""
+        return self.at.total()
+
+    @property
+    def readiness(self) -> Any:
+        """What to hold on to while waiting for an event."""
+        return self._events.readiness
+
+    def drain(self) -> None:
+        """Read every event that is there. On the hub."""
+        while not self._events.closed:
+            try:
+                head, address = self._events.take()
+            except zmq.Again:
+                return
+            event, value = _head.unpack(head)
+            self._happened(event, value, address.decode(errors="replace"))
+
+    def _happened(self, event: int, value: int, address: str) -> None:
+        if event in (_CONNECTED, _ACCEPTED):
+            self.descriptors.add(value)
+            self._pending.append(value)
+        elif event == _LISTENING:
+            self.descriptors.add(value)
+        elif event == _CLOSED:
+            self.descriptors.discard(value)
+        elif event == _READY:
+            self._ready(address)
+        elif event in _FAILED:
+            self._failure = _FAILED[event]
+        elif event == _DISCONNECTED:
+            self._lost(value, address)
+        elif event == _STOPPED:
+            self.close()
+
+    def _ready(self, address: str) -> None:
+        if self._most is not None and self.peers >= self._most:
+            self._refuse(address)
+            return
+        if self._pending:
+            del self._pending[0]
+        self.at[address] += 1
+        self._report("connected", address, "")
+
+    def _refuse(self, address: str) -> None:
+        """libzmq keeps the connection of a PAIR's second peer and ignores it for ever; cut it, so that he sees it and
+        comes back when there is room."""
+        refused, self._pending = self._pending, []
+        for descriptor in refused:
+            self._refused.add(descriptor)
+            cut(descriptor)
+        self._report("refused", address, "a PAIR has one peer, and one is connected")
+
+    def _lost(self, descriptor: int, address: str) -> None:
+        self.descriptors.discard(descriptor)
+        failed, self._failure = self._failure, ""
+        if descriptor in self._refused:
+            self._refused.discard(descriptor)
+            return
+        if descriptor in self._pending:
+            self._pending.remove(descriptor)
+            if failed or not self.at[address]:
+                return
+        elif failed:  # of two that shook hands at once the other was taken for ready
+            del self._pending[:1]
+            return
+        self._gone(address, "the connection was closed")
+
+    def _gone(self, address: str, reason: str) -> None:
+        if self.at[address] > 0:
+            self.at[address] -= 1
+            self._report("disconnected", address, reason)
+
+    def forget(self, address: str) -> None:
+        """We left this address: libzmq does not tell of that."""
+        self.drain()
+        self._gone(address, "we left")
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.gone.set()
+        self._events.close()
+
+
+def cut(descriptor: int) -> None:
+    """Shut a connection that libzmq owns; it will see the end of the stream and let go of it."""
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return

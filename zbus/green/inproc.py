@@ -1,0 +1,100 @@
+"""Who is bound and who is connected to each ``inproc://`` name of this process.
+
+libzmq's monitor is silent about inproc, and an inproc connection does not come back when its bound side does. Both are
+made good here: peers are told of one another, and a connected socket is connected anew once its peer has gone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+
+
+class Party(Protocol):
+    """A socket that takes part in inproc connections."""
+
+    def admit(self, address: str) -> bool:
+        """A peer came; False refuses it."""
+
+    def leave(self, address: str) -> None:
+        """A peer has gone."""
+
+    def reconnect(self, address: str) -> None:
+        """Connect anew to a name whose bound side went."""
+
+
+class _Name:
+    def __init__(self) -> None:
+        self.bound: Party | None = None
+        self.waiting: list[Party] = []
+        self.linked: list[Party] = []
+
+    def link(self, address: str) -> None:
+        """Join those who wait to the one that is bound, as many as it admits."""
+        if self.bound is None:
+            return
+        waiting, self.waiting = self.waiting, []
+        for party in waiting:
+            if self.bound.admit(address):
+                party.admit(address)
+                self.linked.append(party)
+            else:
+                self.waiting.append(party)
+
+
+_names: dict[str, _Name] = {}
+
+
+def bound(address: str, party: Party) -> None:
+    """`party` is bound to the name."""
+    name = _names.setdefault(address, _Name())
+    name.bound = party
+    name.link(address)
+
+
+def connected(address: str, party: Party) -> None:
+    """`party` is connected to the name, whether anybody is bound there or not."""
+    name = _names.setdefault(address, _Name())
+    name.waiting.append(party)
+    name.link(address)
+
+
+def unbound(address: str, party: Party) -> None:
+    """`party` is no longer bound; those connected to it wait for the next."""
+    name = _names.get(address)
+    if name is None or name.bound is not party:
+        return
+    name.bound = None
+    for other in name.linked:
+        party.leave(address)
+        other.leave(address)
+        other.reconnect(address)
+    name.waiting += name.linked
+    name.linked = []
+    _drop_if_empty(address, name)
+
+
+def disconnected(address: str, party: Party) -> None:
+    """`party` is no longer connected; one that was refused for its sake may come in."""
+    name = _names.get(address)
+    if name is None:
+        return
+    if party in name.waiting:
+        name.waiting.remove(party)
+    elif party in name.linked:
+        name.linked.remove(party)
+        party.leave(address)
+        if name.bound is not None:
+            name.bound.leave(address)
+            for other in name.waiting:
+                other.reconnect(address)
+            name.link(address)
+    _drop_if_empty(address, name)
+
+
+def _drop_if_empty(address: str, name: _Name) -> None:
+    if name.bound is None and not name.waiting and not name.linked:
+        _names.pop(address, None)
+
+
+os.register_at_fork(after_in_child=_names.clear)

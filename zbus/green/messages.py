@@ -1,0 +1,165 @@
+"""Whole messages over one socket: sent, received, waited for.
+
+Every verb tries first and touches the hub only when libzmq says EAGAIN. A greenlet waits, yields or gives up only
+before a message's first frame. Once libzmq has taken that, the other frames are handed over whatever it says: it drops
+to the end of the message, and stopping short would make it swallow the next one. Where a peer goes away between two
+frames the message is lost whole; it is sent again from its first frame, never its tail.
+
+A ROUTER never waits for one peer: what a full or unknown peer cannot take is dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, NoReturn, TypeVar
+
+import zmq
+import zmq.green
+from zmq.error import ZMQError as SocketError
+
+from ..errors import Closed, TimeoutExpired
+from .readiness import Readiness
+
+NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
+
+__all__ = ["NOBLOCK", "SNDMORE", "MessageSocket", "SocketError", "receive_frame", "send_frame"]
+
+#: pyzmq's own calls, for the tightest loops: no waiting, no fairness. Whoever uses them nudges.
+receive_frame, send_frame, SocketError = (
+    zmq.backend.Socket.recv,
+    zmq.backend.Socket.send,
+    zmq.ZMQError,
+)
+
+_AGAIN, _UNREACHABLE, _GONE = zmq.EAGAIN, zmq.EHOSTUNREACH, (zmq.ENOTSOCK, zmq.ETERM)
+
+T = TypeVar("T")
+
+
+class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time it takes none
+    """A green socket that moves messages whole."""
+
+    _ready: Readiness = None  # type: ignore[assignment]  # pyzmq refuses attributes that the class does not have
+    _router = False
+    lost = 0
+
+    @property
+    def readiness(self) -> Readiness:
+        """The waiting of this socket."""
+        return self._ready
+
+    # -- receiving -----------------------------------------------------------------------------------
+
+    def take(self) -> list[bytes]:
+        """The next message if there is one, all its frames; `zmq.Again` if not."""
+        return self.rest(receive_frame(self, NOBLOCK, False))
+
+    def rest(self, frame: Any) -> list[bytes]:
+        """The frames of the message whose first is `frame`."""
+        frames = [frame.bytes]
+        while frame.more:
+            frame = receive_frame(self, NOBLOCK, False)
+            frames.append(frame.bytes)
+        return frames
+
+    def receive(self, timeout: float | None = None) -> list[bytes]:
+        """The next message, all its frames, waiting up to `timeout` seconds for it."""
+        ready = self._ready
+        if ready.left <= 0:
+            ready.left = ready.burst.look()
+        ready.left -= 1
+        try:
+            frames = self.take()
+        except SocketError as error:
+            frames = self._later(error, self.take, timeout)
+        if ready.holds:
+            ready.nudge()
+        return frames
+
+    def _later(self, error: SocketError, attempt: Callable[[], T], timeout: float | None) -> T:
+        """`attempt` said EAGAIN: wait and try until it does not; on expiry once more, for timers run before messages."""
+        ready = self._ready
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            if error.errno != _AGAIN:
+                self._raise(error)
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutExpired(f"nothing to receive within {timeout} s") from None
+            in_time = ready.wait_read(left)
+            try:
+                result = attempt()
+            except SocketError as again:
+                error = again
+            else:
+                if not in_time:
+                    ready.expired()
+                return result
+
+    # -- sending -------------------------------------------------------------------------------------
+
+    def offer(self, frames: Sequence[Any]) -> bool:
+        """Send a message whole if there is room for it now. False: there is none; a ROUTER has dropped it."""
+        ready = self._ready
+        looked = False
+        while True:
+            try:
+                if self._give(frames):
+                    break
+                self.lost += 1
+                looked = False
+                if self._router:
+                    return False
+            except SocketError as error:
+                if error.errno == _AGAIN and not looked and ready.writable():
+                    looked = True
+                    continue
+                if error.errno != _AGAIN and not (self._router and error.errno == _UNREACHABLE):
+                    self._raise(error)
+                if self._router:
+                    self.lost += 1
+                return False
+        if ready.holds or ready.callback is not None:
+            ready.nudge()
+        return True
+
+    def _give(self, frames: Sequence[Any]) -> bool:
+        """Hand over every frame. Raises if the first is not taken; False if the peer went away between two."""
+        left = len(frames) - 1
+        send_frame(self, frames[0], NOBLOCK | SNDMORE if left else NOBLOCK)
+        whole = True
+        for frame in frames[1:]:
+            left -= 1
+            try:
+                send_frame(self, frame, NOBLOCK | SNDMORE if left else NOBLOCK)
+            except zmq.Again:
+                whole = False
+            except SocketError as error:
+                self._raise(error)
+        return whole
+
+    def transmit(self, frames: Sequence[Any], timeout: float | None = None) -> bool:
+        """Send a message whole, waiting up to `timeout` seconds for room. False: a ROUTER dropped it."""
+        ready = self._ready
+        if ready.left <= 0:
+            ready.left = ready.burst.look()
+        ready.left -= 1
+        deadline = None if timeout is None else monotonic() + timeout
+        queued = bool(ready.writers) and (timeout is None or timeout > 0)  # others were first
+        while queued or not self.offer(frames):
+            if self._router:
+                return False
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0 and not queued:
+                raise TimeoutExpired(
+                    f"no room to send within {timeout} s: every peer's queue is full, or there is no peer"
+                )
+            queued = False
+            ready.wait_write(left)
+        return True
+
+    def _raise(self, error: SocketError) -> NoReturn:
+        if error.errno in _GONE:
+            raise Closed("the socket is closed") from None
+        raise error

@@ -1,0 +1,184 @@
+"""The one table of endpoint options: keyword, default, unit, the libzmq options behind it, what it means.
+
+Constructors, their signatures, `help()` and the documentation all read it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import zmq
+
+from ..wire.codec import Codec
+
+if TYPE_CHECKING:
+    from .events import EndpointEvent
+
+Timeout = float | None
+
+Flags = Iterable[tuple[int, int]]
+
+#: The socket types, so that nobody else needs zmq for their names.
+PAIR, PUSH, PULL = int(zmq.PAIR), int(zmq.PUSH), int(zmq.PULL)
+XPUB, SUB, DEALER, ROUTER = int(zmq.XPUB), int(zmq.SUB), int(zmq.DEALER), int(zmq.ROUTER)
+SUBSCRIBE, UNSUBSCRIBE = int(zmq.SUBSCRIBE), int(zmq.UNSUBSCRIBE)
+#: An XPUB that tells of every subscription and every end of one, not only of the first and last.
+VERBOSE = ((zmq.XPUB_VERBOSER, 1),)
+#: A socket that queues nothing for a peer that is not there.
+IMMEDIATE = ((zmq.IMMEDIATE, 1),)
+
+
+class Options(TypedDict, total=False):
+    """The keywords that every endpoint takes; `TABLE` says what each means."""
+
+    codec: str | Codec
+    high_water_mark: int
+    linger: float | None
+    max_message_bytes: int
+    heartbeat: float | None
+    reconnect: tuple[float, float]
+    name: str
+    on_event: Callable[[EndpointEvent], object] | None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row: a keyword, its default, what it sets on the socket, what it means, and how a bad value is refused."""
+
+    keyword: str
+    default: Any
+    annotation: str
+    meaning: str
+    check: Callable[[Any], bool]
+    wants: str
+    flags: Callable[[Any], Flags] = lambda value: ()
+
+
+def _milliseconds(seconds: float | None) -> int:
+    return -1 if seconds is None else max(int(seconds * 1000), 0)
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 86_400
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**31
+
+
+def _heartbeat(seconds: float | None) -> Flags:
+    if seconds is None:
+        return ()
+    interval = max(_milliseconds(seconds), 1)
+    return (
+        (zmq.HEARTBEAT_IVL, interval),
+        (zmq.HEARTBEAT_TIMEOUT, 3 * interval),
+        (zmq.HEARTBEAT_TTL, min(3 * interval, 6_553_500)),
+    )
+
+
+def _reconnect(interval: tuple[float, float]) -> Flags:
+    first, longest = interval
+    first *= random.uniform(0.5, 1.5)  # libzmq has no jitter of its own: a herd would come back as one
+    return (
+        (zmq.RECONNECT_IVL, max(_milliseconds(first), 1)),
+        (zmq.RECONNECT_IVL_MAX, _milliseconds(max(first, longest))),
+    )
+
+
+TABLE: tuple[Option, ...] = (
+    Option(
+        "codec",
+        "msgpack",
+        "str | Codec",
+        'how bodies become bytes: "msgpack", "json", "raw", "frames", or an object with encode and decode',
+        lambda value: True,
+        "",
+    ),
+    Option(
+        "high_water_mark",
+        1000,
+        "int",
+        "messages that may wait, a peer and direction; libzmq's SNDHWM and RCVHWM",
+        _is_count,
+        "a whole number of messages, 1 or more",
+        lambda value: ((zmq.SNDHWM, value), (zmq.RCVHWM, value)),
+    ),
+    Option(
+        "linger",
+        1.0,
+        "float | None",
+        "seconds that close() waits for what was sent to leave this process; None: as long as it takes",
+        lambda value: value is None or value == 0 or _is_seconds(value),
+        "seconds, 0 or more, or None",
+        lambda value: ((zmq.LINGER, _milliseconds(value)),),
+    ),
+    Option(
+        "max_message_bytes",
+        2**20,
+        "int",
+        "bytes in one frame; over it a sender raises MessageTooLarge, and a peer that sends more is cut off",
+        _is_count,
+        "a whole number of bytes, 1 or more",
+        lambda value: ((zmq.MAXMSGSIZE, value),),
+    ),
+    Option(
+        "heartbeat",
+        2.0,
+        "float | None",
+        "seconds between pings; a peer that is silent for three of them is dropped; None: no pings",
+        lambda value: value is None or _is_seconds(value),
+        "seconds above 0, or None",
+        _heartbeat,
+    ),
+    Option(
+        "reconnect",
+        (0.1, 1.0),
+        "tuple[float, float]",
+        "seconds before the first attempt to reconnect (varied by half), and the most between two, doubling",
+        lambda value: isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_seconds, value)),
+        "two numbers of seconds above 0: (first, longest)",
+        _reconnect,
+    ),
+    Option(
+        "name",
+        "",
+        "str",
+        "what to call this endpoint in logs and repr",
+        lambda value: isinstance(value, str),
+        "a str",
+    ),
+    Option(
+        "on_event",
+        None,
+        "Callable[[EndpointEvent], object] | None",
+        "called with an EndpointEvent when a peer connects, disconnects, is refused, or messages were missed",
+        lambda value: value is None or callable(value),
+        "something to call with an EndpointEvent, or None",
+    ),
+)
+_ROWS = {row.keyword: row for row in TABLE}
+
+#: What every socket gets: seconds for a peer's handshake, keep-alive, quick notice of a path that died.
+ALWAYS: Flags = ((zmq.HANDSHAKE_IVL, 5000), (zmq.TCP_KEEPALIVE, 1))
+
+
+def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Every option, those not given at their defaults; `TypeError` for an unknown one, `ValueError` for a bad value."""
+    for keyword in given:
+        if keyword not in _ROWS:
+            raise TypeError(f"{owner} has no option {keyword!r}; there are {', '.join(_ROWS)}")
+    options = {row.keyword: given.get(row.keyword, row.default) for row in TABLE}
+    for keyword, value in options.items():
+        row = _ROWS[keyword]
+        if not row.check(value):
+            raise ValueError(f"{keyword}={value!r}: {owner} wants {row.wants}")
+    return options
+
+
+def flags(options: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """The libzmq options, as number and value, that these keywords stand for."""
+    return [*ALWAYS, *(flag for row in TABLE for flag in row.flags(options[row.keyword]))]

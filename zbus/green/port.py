@@ -1,0 +1,222 @@
+"""A socket with its addresses: opened, bound, connected, watched, closed. Endpoints and device sides stand on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+import zmq
+
+from ..errors import AddressInUse, Closed
+from . import inproc
+from .address import ipc_is_live
+from .context import open_socket
+from .events import Monitor
+from .options import Flags
+
+#: How often, five milliseconds apart, to look after a connection that is being dropped.
+_ATTEND = 10
+
+
+class Port:
+    """One green socket, the addresses it is at, and its peers.
+
+    `report` is called on the hub with the port, kind, address and reason of each ``connected``, ``disconnected``, ``refused``.
+    `most` is how many peers it admits (a PAIR: one).
+    """
+
+    def __init__(
+        self,
+        kind: int,
+        flags: Flags,
+        report: Callable[[Port, str, str, str], object],
+        *,
+        most: int | None = None,
+    ) -> None:
+        self.socket = open_socket(kind)
+        self.bound: list[str] = []
+        self.connected: list[str] = []
+        self._report = report
+        self._most = most
+        self._near = 0  # peers over inproc
+        for option, value in flags:
+            self.socket.set(option, value)
+        self.monitor = Monitor(self.socket, self._heard, most=most)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it is bound, with the real port, then where it is connected to."""
+        return (*self.bound, *self.connected)
+
+    @property
+    def peers(self) -> int:
+        """How many peers are connected now."""
+        return self.monitor.peers + self._near
+
+    # -- addresses -----------------------------------------------------------------------------------
+
+    def open(self, bind: Iterable[str], connect: Iterable[str]) -> None:
+        """Bind and connect; whatever fails closes the socket again and is raised."""
+        try:
+            for address in bind:
+                self.bind(address)
+            for address in connect:
+                self.connect(address)
+        except BaseException:
+            self.close(linger=0, wait=False)
+            raise
+
+    def bind(self, address: str) -> None:
+        """Bind; raises `AddressInUse`, or `OSError` with the address for whatever else the system says."""
+        try:
+            if address.startswith("ipc://") and ipc_is_live(address):
+                raise zmq.ZMQError(zmq.EADDRINUSE)
+            self._allow_ipv6(address)
+            self.socket.bind(address)
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                raise AddressInUse(
+                    f"{address} is taken: another socket is bound there. One socket binds an address; "
+                    "for many on both sides let them connect to a forwarder, queue or streamer instead"
+                ) from None
+            raise OSError(error.errno, f"cannot bind {address}: {error.strerror}") from None
+        if address.startswith("inproc://"):
+            self.bound.append(address)
+            inproc.bound(address, self)
+        else:
+            self.bound.append(self.socket.get(zmq.LAST_ENDPOINT).decode())
+
+    def connect(self, address: str) -> None:
+        """Connect, now and again whenever the connection is lost."""
+        try:
+            self._allow_ipv6(address)
+            self.socket.connect(address)
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"cannot connect to {address}: {error.strerror}") from None
+        self.connected.append(address)
+        if address.startswith("inproc://"):
+            inproc.connected(address, self)
+
+    def disconnect(self, address: str) -> None:
+        """Stop being connected to, or bound at, an address; `ValueError` if it is neither."""
+        if address in self.connected:
+            self.connected.remove(address)
+            if address.startswith("inproc://"):
+                inproc.disconnected(address, self)
+            self._part(address)
+        elif address in self.bound:
+            self.unbind(address)
+        else:
+            raise ValueError(f"not at {address!r}; it is at {', '.join(self.addresses) or 'no address'}")
+
+    def unbind(self, address: str) -> None:
+        """Take no new peers at an address; those over tcp and ipc that are there stay."""
+        self.bound.remove(address)
+        self._quietly(self.socket.unbind, address)
+        if address.startswith("inproc://"):
+            inproc.unbound(address, self)
+
+    def rejoin(self) -> None:
+        """Drop every connection that was made from here and make it anew."""
+        for address in self.connected:
+            if address.startswith("inproc://"):
+                inproc.disconnected(address, self)
+            self._part(address)
+            self.socket.connect(address)
+            if address.startswith("inproc://"):
+                inproc.connected(address, self)
+
+    def _part(self, address: str) -> None:
+        self._quietly(self.socket.disconnect, address)
+        self.monitor.forget(address)
+        self._attend(_ATTEND)
+
+    def _attend(self, turns: int) -> None:
+        """Have libzmq carry out what was asked: it does so in calls on the socket, and there may be none for long."""
+        if turns and not self.socket.closed:
+            self._catch_up()
+            timer = self.socket.readiness.hub.loop.timer(0.005, ref=False)
+            timer.start(self._attend, turns - 1)
+
+    def _allow_ipv6(self, address: str) -> None:
+        if "[" in address:
+            self.socket.set(zmq.IPV6, 1)
+
+    def _quietly(self, verb: Callable[[str], object], address: str) -> None:
+        try:
+            verb(address)
+        except zmq.ZMQError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTSOCK, errno.EINVAL, zmq.ENOTSOCK):
+                raise
+
+    # -- peers ---------------------------------------------------------------------------------------
+
+    def _heard(self, kind: str, address: str, reason: str) -> None:
+        if kind == "connected":
+            self._catch_up()
+        self._report(self, kind, address, reason)
+
+    def _catch_up(self) -> None:
+        """Have libzmq attach the new peer now: a send within its millisecond of throttling would pass him by."""
+        ready = self.socket.readiness
+        ready.events()
+        ready.nudge()
+
+    def admit(self, address: str) -> bool:
+        """A peer came over inproc."""
+        if self._most is not None and self.peers >= self._most:
+            self._later("refused", address, "a PAIR has one peer, and one is connected")
+            return False
+        self._near += 1
+        self._later("connected", address, "")
+        return True
+
+    def leave(self, address: str) -> None:
+        """A peer over inproc has gone."""
+        self._near -= 1
+        self._later("disconnected", address, "the peer was closed")
+
+    def reconnect(self, address: str) -> None:
+        """The bound side of an inproc name went: wait for the next."""
+        try:
+            self._quietly(self.socket.disconnect, address)
+            self.socket.connect(address)
+        except Closed:
+            return
+
+    def _later(self, kind: str, address: str, reason: str) -> None:
+        self.socket.readiness.hub.loop.run_callback(self._heard, kind, address, reason)
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def close(self, *, linger: float | None, wait: bool = True) -> bool:
+        """Close; with `wait` park until what was sent has left or `linger` seconds are over. False: some may be left."""
+        far = not self.addresses or any(not address.startswith("inproc://") for address in self.addresses)
+        for address in [a for a in self.bound if a.startswith("inproc://")]:
+            self.unbind(address)
+        for address in [a for a in self.connected if a.startswith("inproc://")]:
+            inproc.disconnected(address, self)
+        milliseconds = -1 if linger is None else int(linger * 1000)
+        if not (wait and far):
+            self.socket.monitor(None, 0)
+            self.socket.close(milliseconds)
+            self.monitor.close()
+            return True
+        began = monotonic()
+        self.socket.close(milliseconds)
+        self.monitor.readiness.hold()
+        try:
+            self.monitor.gone.wait(None if linger is None else linger + 0.5)
+        finally:
+            self.monitor.readiness.release()
+        return linger is None or monotonic() - began < max(linger, 0.005)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's connections without a word to libzmq."""
+        for descriptor in self.monitor.descriptors:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue

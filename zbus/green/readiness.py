@@ -1,0 +1,231 @@
+"""Who waits on one socket, and what wakes them.
+
+libzmq gives a socket one descriptor. It says *something happened*, not *there is a message*: it becomes readable when a
+command reaches the socket's mailbox, and whichever call next empties the mailbox takes the signal away. So:
+
+* A reader parks after ``EAGAIN`` from a receive and nothing else: libzmq has just emptied the mailbox, so whatever
+  comes next signals. A sender's ``EAGAIN`` promises no such thing; he reads ``EVENTS`` once before he parks.
+* Any other call on the socket may have taken the signal from those who are parked. It ends with `nudge`: one callback
+  on the hub that reads ``EVENTS`` and hands out what it says, both bits of it, for the read took the signal too.
+* Waiters are served in order. A waiter is switched to straight from the hub's callback, so nothing can come between
+  being woken and trying again. One that does not take the message (it was killed) leaves it to the next: `settle`
+  asks libzmq again after every wake-up until nobody can be served.
+
+There is no safety timer. `missed_wakeups` counts waiters whose time ran out beside a message nobody had been told of.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+from gevent import get_hub, getcurrent
+from gevent.hub import Waiter
+
+from ..errors import WrongThread
+from .turn import Burst, turn
+
+_EVENTS, _IN, _OUT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.POLLOUT)
+_get = zmq.backend.Socket.get
+
+_EXPIRED = object()
+
+
+class Readiness:
+    """The waiting of one socket: a watcher on its descriptor, a queue of readers, a queue of writers."""
+
+    __slots__ = (
+        "__weakref__",
+        "_fd",
+        "_later",
+        "_nudged",
+        "_socket",
+        "_watcher",
+        "burst",
+        "callback",
+        "drained",
+        "holds",
+        "hub",
+        "left",
+        "missed_wakeups",
+        "readers",
+        "turn",
+        "writers",
+    )
+
+    def __init__(self, socket: Any, fd: int) -> None:
+        self._socket = weakref.ref(socket)
+        self._fd = fd
+        self.turn = turn()
+        self.hub = self.turn.hub
+        self.burst = Burst(self.turn)
+        self.left = 0  # messages that may be taken before `burst.look` is due
+        self.readers: deque[Waiter] = deque()
+        self.writers: deque[Waiter] = deque()
+        self.callback: Callable[[], object] | None = None
+        self.drained = False  # a receive said EAGAIN, and no call since can have taken a signal
+        self.missed_wakeups = 0
+        self._nudged = False  # `settle` is due in this turn
+        self._later = False  # and in the next one
+        self.holds = 0  # greenlets that depend on this socket
+        self._watcher = self.hub.loop.io(fd, 1, ref=False)
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def wait_read(self, seconds: float | None) -> bool:
+        """Park until there may be something to receive; call after a receive said EAGAIN. False: time is over."""
+        self.drained = True
+        if self.writers:
+            self.nudge()
+        return self._park(self.readers, seconds)
+
+    def wait_write(self, seconds: float | None) -> bool:
+        """Park until there may be room to send. False: time is over."""
+        return self._park(self.writers, seconds)
+
+    def writable(self) -> bool:
+        """Is there room after all? Call after a send said EAGAIN, which does not mean that libzmq looked."""
+        events = self.events()
+        if events & _IN:
+            self.nudge()
+        return bool(events & _OUT)
+
+    def _park(self, queue: deque[Waiter], seconds: float | None) -> bool:
+        hub = self.hub
+        if get_hub() is not hub:
+            raise WrongThread("this socket was opened in another OS thread; open one in each thread that needs it")
+        if getcurrent() is hub:
+            raise RuntimeError("cannot wait on the hub; call this from a greenlet, or with timeout=0")
+        waiter = Waiter(hub)
+        queue.append(waiter)
+        self.hold()
+        timer = None
+        if seconds is not None:
+            timer = hub.loop.timer(seconds)
+            timer.start(waiter.switch, _EXPIRED)
+        woken = None
+        try:
+            woken = waiter.get()
+        finally:
+            if woken is not True and waiter in queue:
+                queue.remove(waiter)
+            if timer is not None:
+                timer.stop()
+                timer.close()
+            self.release()
+        return woken is not _EXPIRED
+
+    # -- the watcher runs while somebody waits; it keeps the loop alive only for greenlets ------------
+
+    def hold(self) -> None:
+        """Watch, and keep the loop alive: a greenlet depends on this socket."""
+        self.holds += 1
+        if self.holds == 1 and self._watcher is not None:
+            self._watcher.ref = True
+            if self.callback is None:
+                self._watcher.start(self._signalled)
+
+    def release(self) -> None:
+        """Undo one `hold`."""
+        self.holds -= 1
+        if self.holds == 0 and self._watcher is not None:
+            if self.callback is None:
+                self._watcher.stop()
+            self._watcher.ref = False
+
+    def listen(self, callback: Callable[[], object]) -> None:
+        """Call `callback` on the hub whenever there may be something to receive, for as long as the socket is open.
+
+        It drains the socket, or calls `resume_next_turn` and returns. It does not keep the loop alive.
+        """
+        self.callback = callback
+        self._watcher.start(self._signalled)
+        self.nudge()
+
+    def resume_next_turn(self) -> None:
+        """Come back to what was left once the loop has made a turn."""
+        if not self._later:
+            self._later = True
+            self.turn.call(self.burst, self._resume)
+
+    def _resume(self, _: None) -> None:
+        self._later = False
+        self.settle()
+
+    # -- waking --------------------------------------------------------------------------------------
+
+    def nudge(self) -> None:
+        """A call on this socket may have taken the signal that somebody parked here waits for."""
+        self.drained = False
+        if not self._nudged and (self.readers or self.writers or self.callback is not None):
+            self._nudged = True
+            self.hub.loop.run_callback(self.settle)
+
+    def events(self) -> int:
+        """What libzmq says is possible now. Reading takes the signal: act on every bit."""
+        socket = self._socket()
+        if socket is None:
+            return 0
+        try:
+            events = int(_get(socket, _EVENTS))
+        except zmq.ZMQError:
+            self.wake_all()
+            return 0
+        return events
+
+    def _signalled(self) -> None:
+        self.drained = False
+        if not self.writers and not self._later:  # the common case: let the reader's own receive find out what it meant
+            if self.callback is not None:
+                self.callback()
+                return
+            if self.readers and not self.burst.over():
+                self.readers.popleft().switch(True)
+        self.settle()
+
+    def settle(self) -> None:
+        """Ask libzmq what is possible and serve waiters until nothing more is. Runs on the hub."""
+        self._nudged = False
+        while not self._later and (self.writers or (not self.drained and (self.readers or self.callback is not None))):
+            if self.burst.over():
+                self.resume_next_turn()
+                return
+            events = self.events()
+            served = False
+            if not events & _IN:
+                self.drained = True
+            elif self.callback is not None:
+                self.callback()
+            elif self.readers:
+                self.readers.popleft().switch(True)
+                served = True
+            if events & _OUT and self.writers:
+                self.writers.popleft().switch(True)
+                served = True
+            if not served:
+                return
+
+    def wake_all(self) -> None:
+        """Wake everybody to find out for himself, by trying again, that the socket is closed."""
+        for queue in (self.readers, self.writers):
+            while queue:
+                self.hub.loop.run_callback(queue.popleft().switch, True)
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop watching, before the descriptor goes; wake whoever waits. Twice is fine."""
+        self.callback = None
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+        self.wake_all()
+
+    def expired(self) -> None:
+        """A waiter's time is over and his last try found a message: count it unless the signal is still on its way."""
+        if not self._nudged and not zmq.zmq_poll([(self._fd, zmq.POLLIN)], 0):
+            self.missed_wakeups += 1

@@ -1,0 +1,300 @@
+"""PUB and SUB: one speaks under a topic, everybody who subscribed hears it (RFC 29)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ProtocolError
+from ..green.events import EndpointEvent
+from ..green.messages import SocketError
+from ..green.options import SUB, SUBSCRIBE, UNSUBSCRIBE, VERBOSE, XPUB, Options, Timeout
+from ..green.port import Port
+from ..green.service import OPEN, _thread, weakly
+from ..wire.batch import Batch, OpenBatch
+from ..wire.message import Message, decode_headers, encode_headers
+from ..wire.sequence import LastValues, Numbering, Tracker
+from ..wire.subscription import Subscriptions, Topics, each
+from ..wire.topic import encode_topic
+from .batching import batcher
+from .endpoint import Addresses, Endpoint, Headers, Statistics
+from .stream import Receives
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+#: How many topics a publisher keeps in mind; past it the cache starts anew.
+_CACHE = 4096
+#: How many last values go out before the loop makes a turn.
+_RESEND = 256
+
+
+class Publisher(Endpoint):
+    """Publishes under topics to whoever subscribed; never waits for them.
+
+    A subscriber that does not keep up loses what does not fit in its queue (``high_water_mark``) here, and ZeroMQ does
+    not say so. With ``sequenced=True`` every topic is numbered, and a zbus `Subscriber` knows what it missed. With
+    ``last_value=True`` (numbered too) who subscribes late gets the newest value of each topic at once. With `batch`
+    many messages of a topic travel in one frame.
+    """
+
+    _kind = XPUB
+    _flags = VERBOSE
+    _sent = 0
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = (),
+        connect: Addresses = (),
+        batch: Batch | None = None,
+        last_value: bool = False,
+        sequenced: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(bind=bind, connect=connect, **options)
+        if (last_value or sequenced) and self._options["codec"] == "frames":
+            raise ValueError("codec='frames' has no room for the headers that sequenced and last_value need")
+        self._batcher = batcher(batch, self)
+        self._numbered = sequenced or last_value
+        self._keeps = last_value
+        self._topics: dict[str, bytes] = {}
+
+    def _prepare(self, port: Port) -> None:
+        self._subscriptions: Counter[bytes] = Counter()
+        self._numbering = Numbering(os.urandom(8))
+        self._last = LastValues()
+        self._resending = False
+        port.socket.readiness.listen(weakly(self._subscribed))
+
+    # -- publishing ----------------------------------------------------------------------------------
+
+    def publish(self, topic: str, body: Any, *, headers: Headers = None) -> None:
+        """Publish one message. It does not wait: a subscriber whose queue is full, and one that comes later, miss it.
+
+        Raises `TypeError` or `ValueError` for what is no topic or no body, `MessageTooLarge`, `Closed`.
+        """
+        if self._state is not OPEN or _thread() != self._owner:
+            self._ready()
+        name = self._topics.get(topic)
+        if name is None:
+            name = self._learn(topic)
+        if self._batcher is not None:
+            data = self._encode(body)
+            if headers is not None:
+                headers = dict(headers)
+                encode_headers(headers, self._headers_codec)
+            self._batcher.add(data, headers, name, None)
+        elif self._numbered:
+            self._number(name, [self._encode(body)], headers)
+        else:
+            self._port.socket.transmit([name, *self._frames(body, headers)])
+        self._sent += 1
+
+    def flush(self, timeout: Timeout = None) -> None:
+        """Send the open batches now."""
+        self._use()
+        if self._batcher is not None:
+            self._batcher.flush(timeout)
+
+    def _learn(self, topic: str) -> bytes:
+        name = encode_topic(topic)
+        if len(self._topics) >= _CACHE:
+            self._topics.clear()
+        self._topics[topic] = name
+        return name
+
+    def _emit(self, batch: OpenBatch, timeout: Timeout) -> None:
+        if self._numbered:
+            self._number(batch.topic, batch.values, batch.headers)
+            return
+        frames = [batch.topic, batch.body()]
+        if batch.headers is not None:
+            frames.append(encode_headers(batch.headers, self._headers_codec))
+        self._port.socket.transmit(frames)
+
+    def _number(self, name: bytes, values: list[bytes], headers: Headers) -> None:
+        sequence = self._numbering.next(name, len(values))
+        numbered = {**(headers or {}), "sequence": sequence}
+        frames = [name, b"".join(values), encode_headers(numbered, self._headers_codec)]
+        if self._keeps:
+            publisher, first = sequence
+            last = {**numbered, "sequence": [publisher, first + len(values) - 1], "retained": True}
+            self._last.keep(name, values[-1], encode_headers(last, self._headers_codec))
+        self._port.socket.transmit(frames)
+
+    # -- subscribers ---------------------------------------------------------------------------------
+
+    def wait_for_subscribers(self, topic: str, count: int = 1, *, timeout: Timeout = None) -> None:
+        """Wait until `count` subscriptions cover `topic`: what is published from now on reaches them.
+
+        Those behind a forwarder count as one together. Raises `TimeoutExpired` after `timeout` seconds (0 asks: is
+        anybody listening?) and `Closed`. Opens.
+        """
+        name = encode_topic(topic)
+        self._use()
+
+        def there() -> int:
+            return sum(times for prefix, times in self._subscriptions.items() if name.startswith(prefix))
+
+        self._wait_until(
+            lambda: there() >= count,
+            timeout,
+            lambda: f"{count} subscriptions to {topic!r}; there are {there()}",
+        )
+
+    def _subscribed(self) -> None:
+        """On the hub: read what subscribers ask for and give up."""
+        socket = self._port.socket
+        while not socket.readiness.burst.over():
+            try:
+                frame = socket.take()[0]
+            except SocketError:
+                break
+            prefix = frame[1:]
+            if frame[:1] == b"\1":
+                self._subscriptions[prefix] += 1
+                if self._keeps:
+                    self._last.want(prefix)
+            elif frame[:1] == b"\0":
+                self._subscriptions[prefix] -= 1
+                if self._subscriptions[prefix] <= 0:
+                    del self._subscriptions[prefix]
+        else:
+            socket.readiness.resume_next_turn()
+        self._changed.set()
+        if self._last.waiting and not self._resending:
+            self._resending = True
+            socket.readiness.turn.call(socket.readiness.burst, weakly(self._resend))
+
+    def _resend(self, _: None) -> None:
+        """On the hub: say again what those who came late want to hear; those who know it drop it by its number."""
+        self._resending = False
+        if self._state is not OPEN:
+            return
+        for frames in self._last.due(_RESEND):
+            self._port.socket.transmit(frames)
+        if self._last.waiting:
+            self._resending = True
+            ready = self._port.socket.readiness
+            ready.turn.call(ready.burst, weakly(self._resend))
+
+    # -- the rest ------------------------------------------------------------------------------------
+
+    def _shut(self, wait: bool) -> None:
+        if self._batcher is not None:
+            self._batcher.close()
+        super()._shut(wait)
+
+    def statistics(self) -> Statistics:
+        """Counts and gauges, frozen; see `Statistics`. `waiting` is what the open batches hold."""
+        waiting = len(self._batcher) if self._batcher is not None else 0
+        return Statistics(sent=self._sent, waiting=waiting, **self._gauges())
+
+
+class Subscriber(Receives):
+    """Receives what is published under the topics it subscribed to.
+
+    A topic given as ``str`` is a pattern: words joined by dots, ``*`` for one word, ``#`` for any number. ``bytes`` are
+    a ZeroMQ prefix, for publishers whose topics are no words. What was published before the subscription arrived, and
+    what does not fit in the queues (``high_water_mark`` here and at the publisher), is missed; where the publisher is
+    sequenced, `on_event` tells of each ``gap`` and of a publisher that ``restarted``, and `statistics` counts them.
+    """
+
+    _kind = SUB
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = (),
+        connect: Addresses = (),
+        topics: Topics = (),
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(bind=bind, connect=connect, **options)
+        self._subscriptions = Subscriptions(topics)
+        self._unmatched = self._missed = self._repeated = 0
+
+    # -- what is subscribed to -------------------------------------------------------------------------
+
+    def subscribe(self, *topics: str | bytes) -> None:
+        """Subscribe to more patterns (str) or prefixes (bytes). It takes effect when the publishers have heard of it;
+        `Publisher.wait_for_subscribers` tells when."""
+        for topic in each(topics):
+            prefix = self._subscriptions.add(topic)
+            if self._state is OPEN:
+                self._use().set(SUBSCRIBE, prefix)
+
+    def unsubscribe(self, *topics: str | bytes) -> None:
+        """Undo one `subscribe` of each; `ValueError` for one that there is not."""
+        for topic in each(topics):
+            prefix = self._subscriptions.remove(topic)
+            if self._state is OPEN:
+                self._use().set(UNSUBSCRIBE, prefix)
+
+    def _prepare(self, port: Port) -> None:
+        self._tracker = Tracker()
+        for prefix in self._subscriptions.prefixes:
+            port.socket.set(SUBSCRIBE, prefix)
+
+    # -- receiving -----------------------------------------------------------------------------------
+
+    def recv(self, *, timeout: Timeout = None) -> Message:
+        """The next publication that matches; as `Pull.recv`. `ValueError` if nothing was ever subscribed to."""
+        self._check_subscribed()
+        return super().recv(timeout=timeout)
+
+    def __iter__(self) -> Iterator[Message]:
+        """Every publication that matches, as it comes; ends quietly when closed."""
+        self._check_subscribed()
+        return super().__iter__()
+
+    def _check_subscribed(self) -> None:
+        if not self._subscriptions and self._state != "closed":
+            raise ValueError(f"{self!r} is not subscribed to anything: subscribe('#') is for every topic")
+
+    def _decode(self, frames: list[bytes]) -> list[Message]:
+        if self._options["codec"] == "frames":
+            return [Message(frames)]
+        topic = self._subscriptions.match(frames[0])
+        if topic is None:
+            self._unmatched += 1
+            return []
+        if not 2 <= len(frames) <= 3:
+            raise ProtocolError(f"{len(frames)} frames where topic, body and headers belong")
+        headers = decode_headers(frames[2]) if len(frames) == 3 else None
+        values = self._values(frames[1], self._codec)
+        if headers is None:
+            return [Message(value, topic=topic) for value in values]
+        if "sequence" in headers and not self._is_new(topic, headers["sequence"], len(values)):
+            return []
+        return [Message(value, topic=topic, headers=headers) for value in values]
+
+    def _is_new(self, topic: str, sequence: Any, count: int) -> bool:
+        match sequence:
+            case [bytes(publisher), int(number)] if number >= 1:
+                seen = self._tracker.observe(topic, publisher, number, count=count, peers=self._port.peers)
+            case _:
+                raise ProtocolError("a sequence header that is not [publisher, number]")
+        if not seen.fresh:
+            self._repeated += 1
+        elif seen.restarted or seen.missed:
+            self._missed += seen.missed
+            kind, reason = (
+                ("restarted", "the publisher began anew") if seen.restarted else ("gap", "messages never came")
+            )
+            self._tell(EndpointEvent(kind, " ".join(self._port.addresses), f"{topic}: {reason}", seen.missed))
+        return seen.fresh
+
+    def statistics(self) -> Statistics:
+        """Counts and gauges, frozen; see `Statistics`."""
+        return Statistics(
+            received=self._received,
+            unmatched=self._unmatched,
+            missed=self._missed,
+            repeated=self._repeated,
+            waiting=len(self._pending) if hasattr(self, "_pending") else 0,
+            **self._gauges(),
+        )

@@ -1,0 +1,79 @@
+"""The servers that one requester knows: which of them may take a call, and which holds which."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from ..green.port import Port
+from ..wire.request import Call
+
+#: Seconds for which a server that refused a call is not asked again, unless it comes back sooner.
+SHUN = 0.5
+
+
+class Server:
+    """One DEALER and the calls that are out over it."""
+
+    __slots__ = ("calls", "port", "shunned_until", "turn")
+
+    def __init__(self, port: Port) -> None:
+        self.port = port
+        self.calls: dict[bytes, Call] = {}
+        self.shunned_until = 0.0
+        self.turn = 0
+
+    def shun(self, now: float) -> None:
+        """It refused a call: ask others for a while."""
+        self.shunned_until = now + SHUN
+
+    def leave(self) -> None:
+        """Nothing is out over a server that refused: go, so that it need not wait for us, and connect anew."""
+        if self.port.connected and self.port.peers:
+            self.port.rejoin()
+
+
+class Servers:
+    """All of them, by the port each is reached over."""
+
+    def __init__(self) -> None:
+        self._by_port: dict[Port, Server] = {}
+        self._turns = itertools.count(1)
+
+    def __iter__(self) -> Iterator[Server]:
+        return iter(self._by_port.values())
+
+    def __getitem__(self, port: Port) -> Server:
+        return self._by_port[port]
+
+    def add(self, port: Port) -> Server:
+        """One more server."""
+        server = self._by_port[port] = Server(port)
+        return server
+
+    def usable(self, before: Server | None, now: float) -> list[Server]:
+        """Those that may be asked, best first: fewest calls out, then whose turn it is; `before` only if need be."""
+        usable = [server for server in self if server.port.peers and server.shunned_until <= now]
+        if len(usable) > 1:
+            usable.sort(key=lambda server: (server is before, len(server.calls), server.turn))
+        return usable
+
+    def patience(self, now: float) -> float | None:
+        """Seconds until a server that is shunned may be asked again; None when there is none."""
+        return min((server.shunned_until - now for server in self if server.shunned_until > now), default=None)
+
+    def took(self, server: Server, call: Call, now: float) -> None:
+        """`server` has the call now."""
+        call.take(server, now)
+        server.calls[call.key] = call
+        server.turn = next(self._turns)
+
+    def recall(self, call: Call) -> Server | None:
+        """The call is no longer out: answered, lost, refused, or given up. The server that had it."""
+        server: Server | None = call.server
+        if server is not None:
+            call.server = None
+            server.calls.pop(call.key, None)
+            if server.shunned_until and not server.calls:
+                server.leave()
+        return server

@@ -1,0 +1,146 @@
+"""One call's life: its correlation on the wire, its deadline, its attempts. No sockets, no clock of its own.
+
+A request travels as ``correlation ∅ body [headers]``; a server returns everything up to and including ``∅`` untouched.
+The correlation is 20 bytes: who calls (8, random), which call (8), and four that hold the milliseconds left, with the
+top bit set when the call may be repeated. The first sixteen name the call for good: every attempt carries them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from ..errors import ProtocolError
+from .codec import Msgpack
+
+#: The most characters of an error's text that cross the wire.
+MAX_ERROR_TEXT = 500
+
+CORRELATION_BYTES = 20
+KEY_BYTES = 16
+_REPEATABLE = 1 << 31
+_FOREVER = _REPEATABLE - 1
+_tail = struct.Struct(">I")
+
+
+def correlation(key: bytes, seconds: float | None, repeatable: bool) -> bytes:
+    """The twenty bytes for one attempt of the call `key`, with `seconds` left (None: no deadline)."""
+    left = _FOREVER if seconds is None else min(max(int(seconds * 1000), 0), _FOREVER - 1)
+    return key + _tail.pack(left | _REPEATABLE if repeatable else left)
+
+
+def read_correlation(frame: bytes) -> tuple[bytes, float | None, bool]:
+    """Key, seconds left (None: no deadline) and whether the call may be repeated, of a zbus correlation."""
+    (word,) = _tail.unpack_from(frame, KEY_BYTES)
+    left = word & _FOREVER
+    return frame[:KEY_BYTES], None if left == _FOREVER else left / 1000, bool(word & _REPEATABLE)
+
+
+class Call:
+    """One call that waits for its reply.
+
+    `timeout` seconds (None: for ever) is the whole deadline. It is handed out at most `attempts` times; an attempt's
+    turn is over when its connection is lost, or after ``timeout / attempts`` seconds. A refusal gives the attempt back.
+    """
+
+    __slots__ = (
+        "attempts",
+        "began",
+        "deadline",
+        "key",
+        "outcome",
+        "retry_at",
+        "server",
+        "share",
+        "taken",
+        "waiter",
+    )
+
+    def __init__(self, key: bytes, *, now: float, timeout: float | None, attempts: int) -> None:
+        self.key = key
+        self.began = now
+        self.deadline = None if timeout is None else now + timeout
+        self.share = None if timeout is None or attempts == 1 else timeout / attempts
+        self.attempts = attempts
+        self.taken = 0
+        self.retry_at: float | None = None
+        self.server: Any = None
+        self.outcome: Any = None
+        self.waiter: Any = None
+
+    def correlation(self, now: float) -> bytes:
+        """The bytes to put on the wire for an attempt made `now`."""
+        left = None if self.deadline is None else self.deadline - now
+        return correlation(self.key, left, self.attempts > 1)
+
+    def take(self, server: Any, now: float) -> None:
+        """An attempt was handed to `server`."""
+        self.taken += 1
+        self.server = server
+        self.retry_at = now + self.share if self.share is not None and self.taken < self.attempts else None
+
+    def give_back(self) -> None:
+        """The server refused: it did not run, so it was no attempt."""
+        self.taken -= 1
+
+    @property
+    def spent(self) -> bool:
+        """No attempt is left."""
+        return self.taken >= self.attempts
+
+    def expired(self, now: float) -> bool:
+        """The whole time is over."""
+        return self.deadline is not None and now >= self.deadline
+
+    def patience(self, now: float) -> float | None:
+        """Seconds until something is due: the next attempt or the deadline; None when nothing ever is."""
+        due = self.deadline if self.retry_at is None else self.retry_at
+        return None if due is None else max(due - now, 0.0)
+
+
+# -- the server's side of the envelope -------------------------------------------------------------
+
+
+class Arrival:
+    """A request as a server sees it: where the reply goes, what the caller said about time, and the body."""
+
+    __slots__ = ("body", "envelope", "expires", "headers", "key", "repeatable")
+
+    def __init__(self, frames: list[bytes], *, now: float) -> None:
+        """Take the frames of a ROUTER apart: ``identity … [correlation] ∅ body [headers]``; `ProtocolError` if not so."""
+        try:
+            cut = frames.index(b"", 1) + 1
+        except ValueError:
+            raise ProtocolError(f"a request of {len(frames)} frames without an empty delimiter") from None
+        if not cut < len(frames) <= cut + 2:
+            raise ProtocolError(
+                f"a request with {len(frames) - cut} frames behind its delimiter; body and headers belong"
+            )
+        self.envelope = frames[:cut]
+        self.body = frames[cut]
+        self.headers = frames[cut + 1] if len(frames) > cut + 1 else None
+        self.key: bytes | None = None
+        self.expires: float | None = None
+        self.repeatable = False
+        if cut > 2 and len(frames[cut - 2]) == CORRELATION_BYTES:
+            self.key, left, self.repeatable = read_correlation(frames[cut - 2])
+            self.expires = None if left is None else now + left
+
+
+def read_reply(frames: list[bytes]) -> tuple[bytes, bytes, bytes | None]:
+    """Key, body and headers of a reply as a DEALER gets it: ``correlation ∅ body [headers]``; `ProtocolError` if not so."""
+    if not 3 <= len(frames) <= 4 or frames[1] or len(frames[0]) != CORRELATION_BYTES:
+        raise ProtocolError(f"a reply of {len(frames)} frames that is not correlation, delimiter, body, headers")
+    return frames[0][:KEY_BYTES], frames[2], frames[3] if len(frames) == 4 else None
+
+
+def error_reply(arrival: Arrival, kind: str, text: str, codec: Any) -> list[bytes]:
+    """The reply that says how a call failed: in the headers for a zbus caller; for any other, who may read one frame
+    only, the one frame is the map ``{"error": …}``."""
+    error = {"type": kind, "message": text[:MAX_ERROR_TEXT]}
+    if arrival.key is None:
+        try:
+            return [codec.encode({"error": error})]
+        except TypeError:
+            return [Msgpack().encode({"error": error})]
+    return [Msgpack().encode(None), Msgpack().encode({"error": error})]
