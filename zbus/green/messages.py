@@ -26,11 +26,7 @@ NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 __all__ = ["NOBLOCK", "SNDMORE", "MessageSocket", "SocketError", "receive_frame", "send_frame"]
 
 #: pyzmq's own calls, for the tightest loops: no waiting, no fairness. Whoever uses them nudges.
-receive_frame, send_frame, SocketError = (
-    zmq.backend.Socket.recv,
-    zmq.backend.Socket.send,
-    zmq.ZMQError,
-)
+receive_frame, send_frame = zmq.backend.Socket.recv, zmq.backend.Socket.send
 
 _AGAIN, _UNREACHABLE, _GONE = zmq.EAGAIN, zmq.EHOSTUNREACH, (zmq.ENOTSOCK, zmq.ETERM)
 
@@ -78,7 +74,7 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         return frames
 
     def _later(self, error: SocketError, attempt: Callable[[], T], timeout: float | None) -> T:
-        """`attempt` said EAGAIN: wait and try until it does not; on expiry once more, for timers run before messages."""
+        """`attempt` said EAGAIN: wait and try until it does not; on expiry once more, for timers run before sockets."""
         ready = self._ready
         deadline = None if timeout is None else monotonic() + timeout
         while True:

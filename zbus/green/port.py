@@ -23,7 +23,8 @@ _ATTEND = 10
 class Port:
     """One green socket, the addresses it is at, and its peers.
 
-    `report` is called on the hub with the port, kind, address and reason of each ``connected``, ``disconnected``, ``refused``.
+    `report` is called on the hub with the port and with kind, address and reason of each ``connected``,
+    ``disconnected`` and ``refused``.
     `most` is how many peers it admits (a PAIR: one).
     """
 
@@ -192,7 +193,7 @@ class Port:
     # -- the end -------------------------------------------------------------------------------------
 
     def close(self, *, linger: float | None, wait: bool = True) -> bool:
-        """Close; with `wait` park until what was sent has left or `linger` seconds are over. False: some may be left."""
+        """Close; with `wait` park until what was sent has left or `linger` seconds are over. False: it may not have."""
         far = not self.addresses or any(not address.startswith("inproc://") for address in self.addresses)
         for address in [a for a in self.bound if a.startswith("inproc://")]:
             self.unbind(address)

@@ -187,8 +187,10 @@ class Runner(Service):
             self.close()
 
     def stop(self, timeout: Timeout = 10.0) -> None:
-        """Finish what is in hand, for up to `timeout` seconds, then close. From inside its own handler: ask for that, and
-        return, so that the handler's own reply goes out too."""
+        """Finish what is in hand, for up to `timeout` seconds, then close.
+
+        From inside its own handler: ask for that and return, so that the handler's own reply goes out too.
+        """
         asked = self._asked
         if self._inside():
             if asked is not None:

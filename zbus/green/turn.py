@@ -2,7 +2,8 @@
 
 A socket that always has something ready never blocks, so its greenlet would never let another run. After a burst it
 waits here for one whole turn of the loop: timers, other sockets, everybody. (`gevent.sleep(0)` will not do: gevent
-runs up to fifty of them before it polls.) A burst is a millisecond, shared by the sockets that used theirs up last turn.
+runs up to fifty of them before it polls.) A burst is a millisecond, shared by the sockets that used theirs up in the
+last turn.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Emitter(Protocol):
 
 
 def batcher(batch: Batch | None, endpoint: Emitter) -> Batcher | None:
-    """A batcher for the endpoint, if it asked for one; `ValueError` for a codec whose values do not end by themselves."""
+    """A batcher, if the endpoint asked for one; `ValueError` for a codec whose values do not end by themselves."""
     if batch is None:
         return None
     if not isinstance(batch, Batch):
@@ -55,7 +55,7 @@ class Batcher:
         return len(self._batches)
 
     def add(self, value: bytes, headers: Any, topic: bytes, timeout: Timeout) -> None:
-        """Put a value in its batch; `TimeoutExpired` if a batch before it found no room in time, and it was not taken."""
+        """Put a value in its batch; `TimeoutExpired` if one before it found no room in time: the value was not taken."""
         batches = self._batches
         if batches.closed:
             self._send(timeout)

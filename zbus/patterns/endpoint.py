@@ -178,9 +178,9 @@ class Endpoint(Service):
                 declared.remove(address)
 
     def wait_for_peers(self, count: int = 1, *, timeout: Timeout = None) -> None:
-        """Wait until at least `count` peers are connected; `TimeoutExpired` after `timeout` seconds, `Closed` if closed.
+        """Wait until at least `count` peers are connected; with ``timeout=0`` it asks: is anybody there?
 
-        With ``timeout=0`` it asks: is anybody there? Opens.
+        Opens. Raises `TimeoutExpired` after `timeout` seconds, `Closed` when the endpoint is or gets closed.
         """
         self._use()
         self._wait_until(lambda: self.peers >= count, timeout, lambda: f"{count} peers; there are {self.peers}")

@@ -65,9 +65,9 @@ class Requester(Endpoint):
         one attempt the handler may run more than once, on different servers. A server that is stopping refuses; that
         is no attempt.
 
-        Raises `Unavailable` if no server took it (it did not run), `TimeoutExpired` if one did and no reply came (it may
-        have run), `RemoteError` if the handler raised, `ProtocolError` for a reply that cannot be read, `Closed`, and
-        `TypeError` or `MessageTooLarge` for a body that cannot be sent.
+        Raises `Unavailable` if no server took it (it did not run), `TimeoutExpired` if one did and no reply came (it
+        may have run), `RemoteError` if the handler raised, `ProtocolError` for a reply that cannot be read, `Closed`,
+        and `TypeError` or `MessageTooLarge` for a body that cannot be sent.
         """
         self._use()
         if self._state is not OPEN:

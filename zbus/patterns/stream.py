@@ -22,7 +22,7 @@ class Sends(Endpoint):
     _sent = 0
 
     def send(self, body: Any, *, headers: Headers = None, timeout: Timeout = None) -> None:
-        """Send one message; when every peer's queue is full, or there is no peer, wait up to `timeout` seconds for room.
+        """Send one message, waiting up to `timeout` seconds while every peer's queue is full or there is no peer.
 
         It returns when libzmq has it, not when the peer has. Raises `TimeoutExpired` (nothing was sent),
         `MessageTooLarge`, `Closed`, and `TypeError` with the path to what the codec cannot express.

@@ -19,7 +19,7 @@ class _Remembered:
 
 
 class Memory:
-    """Calls that may be repeated, by caller and key: at most `calls` of them, for `seconds`, in `size` bytes of replies.
+    """Calls that may be repeated, by caller and key: at most `calls`, for `seconds`, in `size` bytes of replies.
 
     What still runs is never forgotten. Past a bound the oldest reply goes first.
     """

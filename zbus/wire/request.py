@@ -107,7 +107,7 @@ class Arrival:
     __slots__ = ("body", "envelope", "expires", "headers", "key", "repeatable")
 
     def __init__(self, frames: list[bytes], *, now: float) -> None:
-        """Take the frames of a ROUTER apart: ``identity … [correlation] ∅ body [headers]``; `ProtocolError` if not so."""
+        """Take apart what a ROUTER got: ``identity … [correlation] ∅ body [headers]``; `ProtocolError` if not so."""
         try:
             cut = frames.index(b"", 1) + 1
         except ValueError:
@@ -128,7 +128,7 @@ class Arrival:
 
 
 def read_reply(frames: list[bytes]) -> tuple[bytes, bytes, bytes | None]:
-    """Key, body and headers of a reply as a DEALER gets it: ``correlation ∅ body [headers]``; `ProtocolError` if not so."""
+    """Key, body and headers of what a DEALER got: ``correlation ∅ body [headers]``; `ProtocolError` if not so."""
     if not 3 <= len(frames) <= 4 or frames[1] or len(frames[0]) != CORRELATION_BYTES:
         raise ProtocolError(f"a reply of {len(frames)} frames that is not correlation, delimiter, body, headers")
     return frames[0][:KEY_BYTES], frames[2], frames[3] if len(frames) == 4 else None
