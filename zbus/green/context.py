@@ -12,6 +12,7 @@ import zmq
 import zmq.green
 from gevent import get_hub
 
+from .inherited import Inherited
 from .socket import Socket
 
 
@@ -81,7 +82,8 @@ def _forked() -> None:
     """In a child an inherited socket is dropped without touching libzmq: its threads did not come along."""
     global _context
     for socket in list(_sockets):
-        socket.readiness.close()
+        socket.readiness.abandon()
+        socket.__class__ = Inherited
     _sockets.clear()
     _context = None
 

@@ -66,8 +66,10 @@ class Monitor:
     """
 
     def __init__(self, watched: Socket, report: Report, *, most: int | None = None) -> None:
+        self.peers = 0
         self.at: Counter[str] = Counter()  # peers by address
-        self.descriptors: set[int] = set()
+        self.descriptors: dict[int, str] = {}
+        self._expected: dict[str, int] = {}  # how many connections we make to each address
         self.gone = Event()
         self._report = report
         self._most = most
@@ -83,11 +85,6 @@ class Monitor:
         self._events.readiness.listen(self.drain)
 
     @property
-    def peers(self) -> int:
-        """How many peers are connected now."""
-        return self.at.total()
-
-    @property
     def readiness(self) -> Any:
         """What to hold on to while waiting for an event."""
         return self._events.readiness
@@ -99,17 +96,22 @@ class Monitor:
                 head, address = self._events.take()
             except zmq.Again:
                 return
+            except zmq.ZMQError:  # the context ends
+                self.close()
+                return
             event, value = _head.unpack(head)
             self._happened(event, value, address.decode(errors="replace"))
 
     def _happened(self, event: int, value: int, address: str) -> None:
         if event in (_CONNECTED, _ACCEPTED):
-            self.descriptors.add(value)
+            if self._expected.get(address, 1) == 0:
+                return  # we have left meanwhile, and the descriptor may be somebody else's by now
+            self.descriptors[value] = address
             self._pending.append(value)
         elif event == _LISTENING:
-            self.descriptors.add(value)
+            self.descriptors[value] = address
         elif event == _CLOSED:
-            self.descriptors.discard(value)
+            self.descriptors.pop(value, None)
         elif event == _READY:
             self._ready(address)
         elif event in _FAILED:
@@ -123,9 +125,11 @@ class Monitor:
         if self._most is not None and self.peers >= self._most:
             self._refuse(address)
             return
-        if self._pending:
-            del self._pending[0]
+        del self._pending[:1]
+        if self.at[address] >= self._expected.get(address, self.at[address] + 1):
+            return  # news of a connection that we have left meanwhile
         self.at[address] += 1
+        self.peers += 1
         self._report("connected", address, "")
 
     def _refuse(self, address: str) -> None:
@@ -138,7 +142,7 @@ class Monitor:
         self._report("refused", address, "a PAIR has one peer, and one is connected")
 
     def _lost(self, descriptor: int, address: str) -> None:
-        self.descriptors.discard(descriptor)
+        self.descriptors.pop(descriptor, None)
         failed, self._failure = self._failure, ""
         if descriptor in self._refused:
             self._refused.discard(descriptor)
@@ -155,12 +159,23 @@ class Monitor:
     def _gone(self, address: str, reason: str) -> None:
         if self.at[address] > 0:
             self.at[address] -= 1
+            self.peers -= 1
             self._report("disconnected", address, reason)
+
+    def expect(self, address: str) -> None:
+        """We are about to connect to this address."""
+        self._expected[address] = self._expected.get(address, 0) + 1
 
     def forget(self, address: str) -> None:
         """We left this address: libzmq does not tell of that."""
         self.drain()
-        self._gone(address, "we left")
+        self._expected[address] = 0
+        left = [descriptor for descriptor, where in self.descriptors.items() if where == address]
+        for descriptor in left:
+            del self.descriptors[descriptor]
+        self._pending = [descriptor for descriptor in self._pending if descriptor not in left]
+        while self.at[address]:
+            self._gone(address, "we left")
 
     def close(self) -> None:
         """Stop listening."""

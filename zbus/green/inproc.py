@@ -19,8 +19,8 @@ class Party(Protocol):
     def leave(self, address: str) -> None:
         """A peer has gone."""
 
-    def reconnect(self, address: str) -> None:
-        """Connect anew to a name whose bound side went."""
+    def reconnect(self, address: str, closing: bool = False) -> None:
+        """Connect anew to a name whose bound side went; what one that is `closing` sent is still to be read."""
 
 
 class _Name:
@@ -59,8 +59,8 @@ def connected(address: str, party: Party) -> None:
     name.link(address)
 
 
-def unbound(address: str, party: Party) -> None:
-    """`party` is no longer bound; those connected to it wait for the next."""
+def unbound(address: str, party: Party, closing: bool = False) -> None:
+    """`party` is no longer bound, or `closing`; those connected to it wait for the next."""
     name = _names.get(address)
     if name is None or name.bound is not party:
         return
@@ -68,7 +68,7 @@ def unbound(address: str, party: Party) -> None:
     for other in name.linked:
         party.leave(address)
         other.leave(address)
-        other.reconnect(address)
+        other.reconnect(address, closing)
     name.waiting += name.linked
     name.linked = []
     _drop_if_empty(address, name)

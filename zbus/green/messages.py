@@ -68,12 +68,12 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         try:
             frames = self.take()
         except SocketError as error:
-            frames = self._later(error, self.take, timeout)
+            frames = self.wait(error, self.take, timeout)
         if ready.holds:
             ready.nudge()
         return frames
 
-    def _later(self, error: SocketError, attempt: Callable[[], T], timeout: float | None) -> T:
+    def wait(self, error: SocketError, attempt: Callable[[], T], timeout: float | None) -> T:
         """`attempt` said EAGAIN: wait and try until it does not; on expiry once more, for timers run before sockets."""
         ready = self._ready
         deadline = None if timeout is None else monotonic() + timeout
@@ -83,15 +83,19 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 raise TimeoutExpired(f"nothing to receive within {timeout} s") from None
-            in_time = ready.wait_read(left)
+            told = ready.wait_read(left) or ready.told(left or 0.0)
             try:
                 result = attempt()
             except SocketError as again:
                 error = again
             else:
-                if not in_time:
-                    ready.expired()
+                if not told:
+                    ready.missed_wakeups += 1
                 return result
+
+    def wait_for_frame(self, error: SocketError) -> Any:
+        """A receive of one frame said EAGAIN: wait for the first frame of the next message, however long."""
+        return self.wait(error, lambda: receive_frame(self, NOBLOCK, False), None)
 
     # -- sending -------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Timeout = float | None
 
-Flags = Iterable[tuple[int, int]]
+Flags = Iterable[tuple[int, int | bytes]]
 
 #: The socket types, so that nobody else needs zmq for their names.
 PAIR, PUSH, PULL = int(zmq.PAIR), int(zmq.PUSH), int(zmq.PULL)
@@ -162,8 +162,9 @@ TABLE: tuple[Option, ...] = (
 )
 _ROWS = {row.keyword: row for row in TABLE}
 
-#: What every socket gets: seconds for a peer's handshake, keep-alive, quick notice of a path that died.
-ALWAYS: Flags = ((zmq.HANDSHAKE_IVL, 5000), (zmq.TCP_KEEPALIVE, 1))
+#: What every socket gets: seconds for a peer's handshake, keep-alive, and a ZAP domain: without one libzmq takes any
+#: bytes, a web page's POST too, for messages of ZMTP 1.0.
+ALWAYS: Flags = ((zmq.HANDSHAKE_IVL, 5000), (zmq.TCP_KEEPALIVE, 1), (zmq.ZAP_DOMAIN, b"zbus"))
 
 
 def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -179,6 +180,6 @@ def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
     return options
 
 
-def flags(options: Mapping[str, Any]) -> list[tuple[int, int]]:
+def flags(options: Mapping[str, Any]) -> list[tuple[int, int | bytes]]:
     """The libzmq options, as number and value, that these keywords stand for."""
     return [*ALWAYS, *(flag for row in TABLE for flag in row.flags(options[row.keyword]))]

@@ -18,6 +18,8 @@ from .options import Flags
 
 #: How often, five milliseconds apart, to look after a connection that is being dropped.
 _ATTEND = 10
+#: Seconds before a PAIR's first attempt to connect anew over inproc, doubling up to the longest between two.
+_RETURN, _LONGEST_RETURN = 0.002, 0.1
 
 
 class Port:
@@ -42,6 +44,7 @@ class Port:
         self._report = report
         self._most = most
         self._near = 0  # peers over inproc
+        self._returning: set[str] = set()  # inproc names to connect to anew
         for option, value in flags:
             self.socket.set(option, value)
         self.monitor = Monitor(self.socket, self._heard, most=most)
@@ -96,6 +99,7 @@ class Port:
             self.socket.connect(address)
         except zmq.ZMQError as error:
             raise OSError(error.errno, f"cannot connect to {address}: {error.strerror}") from None
+        self.monitor.expect(address)
         self.connected.append(address)
         if address.startswith("inproc://"):
             inproc.connected(address, self)
@@ -104,6 +108,7 @@ class Port:
         """Stop being connected to, or bound at, an address; `ValueError` if it is neither."""
         if address in self.connected:
             self.connected.remove(address)
+            self._returning.discard(address)
             if address.startswith("inproc://"):
                 inproc.disconnected(address, self)
             self._part(address)
@@ -112,12 +117,12 @@ class Port:
         else:
             raise ValueError(f"not at {address!r}; it is at {', '.join(self.addresses) or 'no address'}")
 
-    def unbind(self, address: str) -> None:
-        """Take no new peers at an address; those over tcp and ipc that are there stay."""
+    def unbind(self, address: str, *, closing: bool = False) -> None:
+        """Stop being bound at an address; libzmq drops the connections that came in there."""
         self.bound.remove(address)
         self._quietly(self.socket.unbind, address)
         if address.startswith("inproc://"):
-            inproc.unbound(address, self)
+            inproc.unbound(address, self, closing)
 
     def rejoin(self) -> None:
         """Drop every connection that was made from here and make it anew."""
@@ -125,6 +130,7 @@ class Port:
             if address.startswith("inproc://"):
                 inproc.disconnected(address, self)
             self._part(address)
+            self.monitor.expect(address)
             self.socket.connect(address)
             if address.startswith("inproc://"):
                 inproc.connected(address, self)
@@ -148,6 +154,8 @@ class Port:
     def _quietly(self, verb: Callable[[str], object], address: str) -> None:
         try:
             verb(address)
+        except Closed:
+            return
         except zmq.ZMQError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTSOCK, errno.EINVAL, zmq.ENOTSOCK):
                 raise
@@ -179,13 +187,33 @@ class Port:
         self._near -= 1
         self._later("disconnected", address, "the peer was closed")
 
-    def reconnect(self, address: str) -> None:
-        """The bound side of an inproc name went: wait for the next."""
-        try:
+    def reconnect(self, address: str, closing: bool = False) -> None:
+        """The bound side of an inproc name went: wait for the next. What one `closing` sent stays to be read."""
+        if self._most is not None:
+            self._returning.add(address)
+            self._return(address, _RETURN)
+            return
+        if not closing:
+            self._quietly(self.socket.disconnect, address)
+        self.socket.connect(address)  # beside the old pipe, which ends by itself once it is empty
+
+    def _return(self, address: str, pause: float) -> None:
+        """Connect a PAIR anew, in a while: it has no place for a second pipe until the old one is read and gone."""
+        timer = self.socket.readiness.hub.loop.timer(pause, ref=False)
+        timer.start(self._try_return, address, min(2 * pause, _LONGEST_RETURN))
+
+    def _try_return(self, address: str, pause: float) -> None:
+        if address not in self._returning or self.socket.closed:
+            return
+        ready = self.socket.readiness
+        ready.nudge()
+        if not ready.events() & zmq.POLLIN:
             self._quietly(self.socket.disconnect, address)
             self.socket.connect(address)
-        except Closed:
-            return
+            if ready.events() & zmq.POLLOUT:  # it was admitted: a rejected one has no room
+                self._returning.discard(address)
+                return
+        self._return(address, pause)
 
     def _later(self, kind: str, address: str, reason: str) -> None:
         self.socket.readiness.hub.loop.run_callback(self._heard, kind, address, reason)
@@ -196,7 +224,7 @@ class Port:
         """Close; with `wait` park until what was sent has left or `linger` seconds are over. False: it may not have."""
         far = not self.addresses or any(not address.startswith("inproc://") for address in self.addresses)
         for address in [a for a in self.bound if a.startswith("inproc://")]:
-            self.unbind(address)
+            self.unbind(address, closing=True)
         for address in [a for a in self.connected if a.startswith("inproc://")]:
             inproc.disconnected(address, self)
         milliseconds = -1 if linger is None else int(linger * 1000)

@@ -25,13 +25,24 @@ import zmq
 from gevent import get_hub, getcurrent
 from gevent.hub import Waiter
 
-from ..errors import WrongThread
+from ..errors import Closed, WrongThread
 from .turn import Burst, turn
 
 _EVENTS, _IN, _OUT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.POLLOUT)
 _get = zmq.backend.Socket.get
 
 _EXPIRED = object()
+
+#: Shorter waits than this many seconds prove no missed wake-up: in a flow, what the last try finds may have come just
+#: after the look at the signal.
+PROOF = 0.05
+
+#: What is said in a forked child to those who use what its parent opened.
+FORKED = "the socket was opened before the fork; open one in each process"
+
+
+def _none() -> None:
+    return None
 
 
 class Readiness:
@@ -57,7 +68,7 @@ class Readiness:
     )
 
     def __init__(self, socket: Any, fd: int) -> None:
-        self._socket = weakref.ref(socket)
+        self._socket: Callable[[], Any] = weakref.ref(socket)
         self._fd = fd
         self.turn = turn()
         self.hub = self.turn.hub
@@ -153,7 +164,7 @@ class Readiness:
 
     def _resume(self, _: None) -> None:
         self._later = False
-        self.settle()
+        self.settle(due=True)
 
     # -- waking --------------------------------------------------------------------------------------
 
@@ -186,13 +197,17 @@ class Readiness:
                 self.readers.popleft().switch(True)
         self.settle()
 
-    def settle(self) -> None:
-        """Ask libzmq what is possible and serve waiters until nothing more is. Runs on the hub."""
+    def settle(self, due: bool = False) -> None:
+        """Ask libzmq what is possible and serve waiters until nothing more is. Runs on the hub.
+
+        With `due` they were put off a turn already: they are served once, even if others have used this turn up again.
+        """
         self._nudged = False
         while not self._later and (self.writers or (not self.drained and (self.readers or self.callback is not None))):
-            if self.burst.over():
+            if not due and self.burst.over():
                 self.resume_next_turn()
                 return
+            due = False
             events = self.events()
             served = False
             if not events & _IN:
@@ -225,7 +240,15 @@ class Readiness:
             self._watcher = None
         self.wake_all()
 
-    def expired(self) -> None:
-        """A waiter's time is over and his last try found a message: count it unless the signal is still on its way."""
-        if not self._nudged and not zmq.zmq_poll([(self._fd, zmq.POLLIN)], 0):
-            self.missed_wakeups += 1
+    def abandon(self) -> None:
+        """In a forked child: close, and wake whoever waits without a try, for here libzmq must not be touched."""
+        self._socket = _none
+        for queue in (self.readers, self.writers):
+            while queue:
+                self.hub.loop.run_callback(queue.popleft().throw, Closed(FORKED))
+        self.close()
+
+    def told(self, waited: float) -> bool:
+        """Is a wake-up on its way to one who `waited` in vain? Ask before his last try, which takes the signal."""
+        on_its_way = self._nudged or self._later or waited < PROOF
+        return on_its_way or bool(zmq.zmq_poll([(self._fd, zmq.POLLIN)], 0))

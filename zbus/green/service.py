@@ -151,14 +151,16 @@ class Service:
 
     def __del__(self) -> None:
         if self._state in (OPEN, STOPPING):
-            warnings.warn(
-                f"unclosed {self!r}; call close() or use 'with'",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
-            self._state = CLOSED
-            self._shut(False)
+            try:
+                warnings.warn(
+                    f"unclosed {self!r}; call close() or use 'with'",
+                    ResourceWarning,
+                    stacklevel=2,
+                    source=self,
+                )
+            finally:  # the warning may be an error
+                self._state = CLOSED
+                self._shut(False)
 
     def _forked(self) -> None:
         if self._state in (OPEN, STOPPING):
@@ -170,6 +172,7 @@ class Runner(Service):
     """A service that `run` can be the whole program of."""
 
     _asked: Event | None = None
+    _leaving = False  # a handler asked for the end: no new work begins
 
     def run(self) -> None:
         """Start, serve until `stop`, drain, close, return.
@@ -193,6 +196,7 @@ class Runner(Service):
         """
         asked = self._asked
         if self._inside():
+            self._leaving = True
             if asked is not None:
                 asked.set()
             elif self._state == OPEN:

@@ -7,6 +7,8 @@ for programs that bring their own. `readiness` says how greenlets wait, `turn` h
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import wraps
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -21,6 +23,21 @@ _get = zmq.backend.Socket.get
 
 #: Where a socket stands between two frames that it is given one by one.
 _WHOLE, _INSIDE, _LOST = 0, 1, 2
+
+
+def _noticed(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """pyzmq's verb; whoever is parked is told, for it may have taken his signal."""
+
+    @wraps(verb)
+    def call(self: Socket, addr: str | bytes) -> Any:
+        try:
+            return verb(self, addr)
+        except SocketError as error:
+            self._raise(error)
+        finally:
+            self._ready.nudge()
+
+    return call
 
 
 class Socket(MessageSocket):
@@ -72,7 +89,7 @@ class Socket(MessageSocket):
         except SocketError as error:
             if flags & NOBLOCK and error.errno == zmq.EAGAIN:
                 raise
-            return self._later(error, lambda: receive_frame(self, flags | NOBLOCK, copy, track), timeout)
+            return self.wait(error, lambda: receive_frame(self, flags | NOBLOCK, copy, track), timeout)
         finally:
             ready.nudge()
 
@@ -101,7 +118,7 @@ class Socket(MessageSocket):
         except SocketError as error:
             if flags & NOBLOCK and error.errno == zmq.EAGAIN:
                 raise
-            return self._later(error, attempt, timeout)
+            return self.wait(error, attempt, timeout)
         finally:
             self._ready.nudge()
 
@@ -142,6 +159,9 @@ class Socket(MessageSocket):
             ready.left = ready.burst.look()
         ready.left -= 1
         deadline = None if timeout is None else monotonic() + timeout
+        if ready.writers and not once and (timeout is None or timeout > 0):  # others were first
+            ready.wait_write(timeout)
+        looked = False
         while True:
             try:
                 send_frame(self, data, NOBLOCK | more)
@@ -152,7 +172,10 @@ class Socket(MessageSocket):
                         break
                     self._raise(error)
             if self._router:
-                break
+                if looked or not ready.writable():
+                    break
+                looked = True
+                continue
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 raise TimeoutExpired(
@@ -192,6 +215,9 @@ class Socket(MessageSocket):
         if draft:
             raise Unsupported(f"{', '.join(draft)}: draft sockets are beyond zbus")
         frames = list(msg_parts)
+        for frame in frames:  # before the first is handed over: a TypeError after it would leave half a message
+            if not isinstance(frame, bytes | zmq.Frame):
+                memoryview(frame)
         if not copy or track:
             frames = [f if isinstance(f, zmq.Frame) else zmq.Frame(f, track=track, copy=copy or None) for f in frames]
         if flags & SNDMORE:
@@ -239,33 +265,19 @@ class Socket(MessageSocket):
 
     getsockopt = get
 
-    def bind(self, addr: str) -> Any:
+    def set(self, option: int, optval: Any) -> None:
         """As pyzmq."""
         try:
-            return zmq.Socket.bind(self, addr)
-        finally:
-            self._ready.nudge()
+            super().set(option, optval)
+        except SocketError as error:
+            self._raise(error)
 
-    def connect(self, addr: str) -> Any:
-        """As pyzmq."""
-        try:
-            return zmq.Socket.connect(self, addr)
-        finally:
-            self._ready.nudge()
+    setsockopt = set
 
-    def unbind(self, addr: str | bytes) -> None:
-        """As pyzmq."""
-        try:
-            zmq.Socket.unbind(self, addr)
-        finally:
-            self._ready.nudge()
-
-    def disconnect(self, addr: str | bytes) -> None:
-        """As pyzmq."""
-        try:
-            zmq.Socket.disconnect(self, addr)
-        finally:
-            self._ready.nudge()
+    bind = _noticed(zmq.Socket.bind)
+    connect = _noticed(zmq.Socket.connect)
+    unbind = _noticed(zmq.Socket.unbind)
+    disconnect = _noticed(zmq.Socket.disconnect)
 
     # -- the end -------------------------------------------------------------------------------------
 

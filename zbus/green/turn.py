@@ -8,12 +8,15 @@ last turn.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from gevent import get_hub, getcurrent
 from gevent.hub import Waiter
+
+from ..errors import Closed, WrongThread
 
 #: Seconds that all busy sockets together may take in one turn of the loop.
 BURST = 0.001
@@ -41,9 +44,14 @@ class Turn:
         """Park this greenlet until the loop has made a turn; on the hub itself, where none can be made, return."""
         if getcurrent() is self.hub:
             return
+        if get_hub() is not self.hub:
+            raise WrongThread("this socket was opened in another OS thread; open one in each thread that needs it")
         waiter = Waiter(self.hub)
         self.call(burst, waiter.switch)
+        pid = os.getpid()
         waiter.get()
+        if os.getpid() != pid:
+            raise Closed("the socket was opened before the fork; open one in each process")
 
     def _come(self) -> None:
         waiting, self._next = self._next, []

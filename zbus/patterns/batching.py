@@ -54,13 +54,14 @@ class Batcher:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def add(self, value: bytes, headers: Any, topic: bytes, timeout: Timeout) -> None:
-        """Put a value in its batch; `TimeoutExpired` if one before it found no room in time: the value was not taken."""
+    def add(self, value: bytes, headers: bytes | None, topic: bytes, timeout: Timeout) -> None:
+        """Put a value in its batch; `TimeoutExpired` if one before it found no room: the value was not taken."""
         batches = self._batches
         if batches.closed:
             self._send(timeout)
         if batches.add(value, headers, topic):
-            self._try_send()
+            if not self._try_send():
+                gevent.spawn(self._send_when_possible)
         elif self._timer is None:
             self._timer = get_hub().loop.timer(self._seconds)
             self._timer.start(self._due)

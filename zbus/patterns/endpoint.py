@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import gevent
 from gevent.event import Event
 
-from ..errors import MessageTooLarge, ProtocolError, TimeoutExpired
+from ..errors import Closed, MessageTooLarge, ProtocolError, TimeoutExpired
 from ..green import options as table
 from ..green.address import addresses, check
 from ..green.events import EndpointEvent
@@ -61,6 +61,7 @@ class Endpoint(Service):
     _kind: ClassVar[int]
     _flags: ClassVar[table.Flags] = ()
     _most_peers: ClassVar[int | None] = None
+    _lingers: ClassVar[bool] = True  # False: it sends nothing that is worth waiting for
 
     def __init__(self, *, bind: Addresses = (), connect: Addresses = (), **options: Unpack[Options]) -> None:
         self._options = table.checked(options, type(self).__name__)
@@ -71,6 +72,8 @@ class Endpoint(Service):
                 f"{type(self).__name__} has no address: give bind='tcp://127.0.0.1:*', connect='tcp://…', or both"
             )
         self._codec = codec(self._options["codec"])
+        self._packs = type(self._codec) is Msgpack
+        self._pack = self._codec.encode
         self._headers_codec = Msgpack()
         self._max_bytes: int = self._options["max_message_bytes"]
         self.name: str = self._options["name"]
@@ -107,6 +110,7 @@ class Endpoint(Service):
                 port.close(linger=0, wait=False)
             raise
         self._port = self._ports[0]
+        self._readiness = self._port.socket.readiness
 
     def _layout(self) -> list[tuple[list[str], list[str]]]:
         """The addresses of each socket, bind and connect: all on one, but for a requester."""
@@ -125,9 +129,9 @@ class Endpoint(Service):
 
     def _shut(self, wait: bool) -> None:
         self._changed.set()
-        linger = self._options["linger"]
+        linger = self._options["linger"] if self._lingers else 0.0
         left = [port for port in self._ports if not port.close(linger=linger, wait=wait)]
-        if left:
+        if left and self._lingers:
             log.warning(
                 "%r closed after its linger of %s s; what was not sent by then is lost",
                 self,
@@ -135,6 +139,7 @@ class Endpoint(Service):
             )
 
     def _abandon(self) -> None:
+        self._changed.set()
         for port in self._ports:
             port.abandon()
 
@@ -188,6 +193,7 @@ class Endpoint(Service):
     def _wait_until(self, done: Callable[[], bool], timeout: Timeout, wanted: Callable[[], str]) -> None:
         """Park until `done`, looking again at each change; on expiry tell what was `wanted`."""
         deadline = None if timeout is None else monotonic() + timeout
+        changed = self._changed
         holder = self._holder()
         holder.hold()
         try:
@@ -195,8 +201,10 @@ class Endpoint(Service):
                 left = None if deadline is None else deadline - monotonic()
                 if left is not None and left <= 0:
                     raise TimeoutExpired(f"{self!r} waited {timeout} s for {wanted()}")
-                self._changed.clear()
-                self._changed.wait(left)
+                changed.clear()
+                changed.wait(left)
+                if self._state is DECLARED or self._changed is not changed:
+                    raise Closed(f"{self!r} was opened before the fork")
                 self._use()
         finally:
             holder.release()
@@ -221,7 +229,7 @@ class Endpoint(Service):
     # -- messages ------------------------------------------------------------------------------------
 
     def _encode(self, body: Any) -> bytes:
-        data: bytes = self._codec.encode(body)
+        data: bytes = self._pack(body)
         if len(data) > self._max_bytes:
             raise MessageTooLarge(
                 f"{len(data)} bytes; {self!r} sends at most {self._max_bytes}: raise max_message_bytes on both sides, "
@@ -237,6 +245,9 @@ class Endpoint(Service):
         if headers is None:
             return [self._encode(body)]
         return [self._encode(body), encode_headers(headers, self._headers_codec)]
+
+    def _encode_headers(self, headers: Headers) -> bytes | None:
+        return None if headers is None else encode_headers(headers, self._headers_codec)
 
     def _refuse(self, error: ProtocolError) -> None:
         """Count a message that breaks the rules; the first one is logged."""

@@ -20,5 +20,4 @@ class Pair(Receives, Sends):
 
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`."""
-        waiting = len(self._pending) if hasattr(self, "_pending") else 0
-        return Statistics(sent=self._sent, received=self._received, waiting=waiting, **self._gauges())
+        return Statistics(sent=self._sent, received=self._received, waiting=self._undelivered(), **self._gauges())

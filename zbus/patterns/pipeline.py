@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..green.options import PULL, PUSH, Options, Timeout
-from ..green.service import OPEN, _thread
 from ..wire.batch import Batch, OpenBatch
-from ..wire.message import encode_headers
 from .batching import batcher
-from .endpoint import Addresses, Headers, Statistics
+from .endpoint import Addresses, Statistics
 from .stream import Receives, Sends
 
 if TYPE_CHECKING:
@@ -37,23 +35,6 @@ class Push(Sends):
         super().__init__(bind=bind, connect=connect, **options)
         self._batcher = batcher(batch, self)
 
-    def send(self, body: Any, *, headers: Headers = None, timeout: Timeout = None) -> None:
-        """Send one message to the next pull; wait up to `timeout` seconds while none has room.
-
-        It returns when libzmq has it, or the open batch. Raises `TimeoutExpired` (it was not sent), `MessageTooLarge`,
-        `Closed`, and `TypeError` with the path to what the codec cannot express.
-        """
-        if self._batcher is None:
-            return super().send(body, headers=headers, timeout=timeout)
-        if self._state is not OPEN or _thread() != self._owner:
-            self._ready()
-        data = self._encode(body)
-        if headers is not None:
-            headers = dict(headers)
-            encode_headers(headers, self._headers_codec)
-        self._batcher.add(data, headers, b"", timeout)
-        self._sent += 1
-
     def flush(self, timeout: Timeout = None) -> None:
         """Send the open batch now; `TimeoutExpired` if no pull had room within `timeout` seconds (it stays open)."""
         self._use()
@@ -63,7 +44,7 @@ class Push(Sends):
     def _emit(self, batch: OpenBatch, timeout: Timeout) -> None:
         frames = [batch.body()]
         if batch.headers is not None:
-            frames.append(encode_headers(batch.headers, self._headers_codec))
+            frames.append(batch.headers)
         self._port.socket.transmit(frames, timeout)
 
     def _shut(self, wait: bool) -> None:
@@ -85,3 +66,4 @@ class Pull(Receives):
     """
 
     _kind = PULL
+    _lingers = False

@@ -12,7 +12,7 @@ from ..green.events import EndpointEvent
 from ..green.messages import SocketError
 from ..green.options import SUB, SUBSCRIBE, UNSUBSCRIBE, VERBOSE, XPUB, Options, Timeout
 from ..green.port import Port
-from ..green.service import OPEN, _thread, weakly
+from ..green.service import DECLARED, OPEN, _thread, weakly
 from ..wire.batch import Batch, OpenBatch
 from ..wire.message import Message, decode_headers, encode_headers
 from ..wire.sequence import LastValues, Numbering, Tracker
@@ -82,11 +82,7 @@ class Publisher(Endpoint):
         if name is None:
             name = self._learn(topic)
         if self._batcher is not None:
-            data = self._encode(body)
-            if headers is not None:
-                headers = dict(headers)
-                encode_headers(headers, self._headers_codec)
-            self._batcher.add(data, headers, name, None)
+            self._batcher.add(self._encode(body), self._encode_headers(headers), name, None)
         elif self._numbered:
             self._number(name, [self._encode(body)], headers)
         else:
@@ -108,11 +104,11 @@ class Publisher(Endpoint):
 
     def _emit(self, batch: OpenBatch, timeout: Timeout) -> None:
         if self._numbered:
-            self._number(batch.topic, batch.values, batch.headers)
+            self._number(batch.topic, batch.values, None if batch.headers is None else decode_headers(batch.headers))
             return
         frames = [batch.topic, batch.body()]
         if batch.headers is not None:
-            frames.append(encode_headers(batch.headers, self._headers_codec))
+            frames.append(batch.headers)
         self._port.socket.transmit(frames)
 
     def _number(self, name: bytes, values: list[bytes], headers: Headers) -> None:
@@ -148,7 +144,9 @@ class Publisher(Endpoint):
     def _subscribed(self) -> None:
         """On the hub: read what subscribers ask for and give up."""
         socket = self._port.socket
-        while not socket.readiness.burst.over():
+        count = 1
+        while count & 15 or not socket.readiness.burst.over():
+            count += 1
             try:
                 frame = socket.take()[0]
             except SocketError:
@@ -204,6 +202,7 @@ class Subscriber(Receives):
     """
 
     _kind = SUB
+    _lingers = False
 
     def __init__(
         self,
@@ -222,17 +221,20 @@ class Subscriber(Receives):
     def subscribe(self, *topics: str | bytes) -> None:
         """Subscribe to more patterns (str) or prefixes (bytes). It takes effect when the publishers have heard of it;
         `Publisher.wait_for_subscribers` tells when."""
+        socket = None if self._state is DECLARED else self._use()
         for topic in each(topics):
             prefix = self._subscriptions.add(topic)
-            if self._state is OPEN:
-                self._use().set(SUBSCRIBE, prefix)
+            if socket is not None:
+                socket.set(SUBSCRIBE, prefix)
 
     def unsubscribe(self, *topics: str | bytes) -> None:
         """Undo one `subscribe` of each; `ValueError` for one that there is not."""
+        socket = None if self._state is DECLARED else self._use()
         for topic in each(topics):
             prefix = self._subscriptions.remove(topic)
-            if self._state is OPEN:
-                self._use().set(UNSUBSCRIBE, prefix)
+            if socket is not None:
+                socket.set(UNSUBSCRIBE, prefix)
+                self._tracker.forget_unless(lambda known: self._subscriptions.match(known.encode()) is not None)
 
     def _prepare(self, port: Port) -> None:
         self._tracker = Tracker()
@@ -295,6 +297,6 @@ class Subscriber(Receives):
             unmatched=self._unmatched,
             missed=self._missed,
             repeated=self._repeated,
-            waiting=len(self._pending) if hasattr(self, "_pending") else 0,
+            waiting=self._undelivered(),
             **self._gauges(),
         )

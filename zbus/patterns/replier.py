@@ -23,6 +23,7 @@ from gevent.event import Event
 
 from ..errors import Closed, MessageTooLarge, ProtocolError, TimeoutExpired
 from ..green.options import ROUTER, Options
+from ..green.outbox import Outbox
 from ..green.service import CLOSED, DECLARED, OPEN, Runner
 from ..green.socket import Socket
 from ..wire.memory import Memory
@@ -80,6 +81,7 @@ class Replier(Endpoint, Runner):
         self._room = Event()
         self._idle = self._running = 0
         super()._open()
+        self._outbox = Outbox(self._port.socket)
         self._hire()
 
     def _hire(self) -> None:
@@ -89,32 +91,33 @@ class Replier(Endpoint, Runner):
 
     def _next(self, socket: Socket) -> Arrival | None:
         """A queued call that may run now; None: read one."""
-        if self._queue and self._running < self._concurrency:
+        if self._queue and self._running < self._concurrency and not self._leaving:
             self._room.set()
             return self._queue.popleft()
         return None
 
     def _took(self, frames: list[bytes]) -> None:
         """A message came in: run it, queue it, or refuse it."""
+        now = monotonic()
         try:
-            arrival = Arrival(frames, now=monotonic())
+            arrival = Arrival(frames, now=now)
         except ProtocolError as error:
             self._refuse(error)
             return
-        if self._state is not OPEN:
+        if self._state is not OPEN or self._leaving:
             self._turn_away(arrival)
         elif self._running >= self._concurrency:
             self._queue.append(arrival)
         else:
-            self._serve(arrival)
+            self._serve(arrival, now)
 
-    def _serve(self, arrival: Arrival) -> None:
+    def _serve(self, arrival: Arrival, now: float) -> None:
         """Run one call from arrival to reply."""
         self._running += 1
         if not self._idle and len(self._crew) <= self._concurrency:
             self._hire()
         try:
-            self._answer(arrival)
+            self._answer(arrival, now)
         finally:
             self._running -= 1
             if self._state is not OPEN:
@@ -122,9 +125,8 @@ class Replier(Endpoint, Runner):
 
     # -- one call ------------------------------------------------------------------------------------
 
-    def _answer(self, arrival: Arrival) -> None:
-        now = monotonic()
-        if arrival.expires is not None and now > arrival.expires:
+    def _answer(self, arrival: Arrival, now: float) -> None:
+        if arrival.expires is not None and now >= arrival.expires:
             self._expired += 1
             return
         if not arrival.repeatable or arrival.key is None:
@@ -181,7 +183,10 @@ class Replier(Endpoint, Runner):
             text = str(error)
         except Exception:
             text = ""
-        return error_reply(arrival, type(error).__name__, text, self._codec)
+        kind = type(error).__name__
+        if kind == "Unavailable":  # on the wire that word says: it did not run
+            kind = f"{type(error).__module__}.{kind}"
+        return error_reply(arrival, kind, text, self._codec)
 
     def _turn_away(self, arrival: Arrival) -> None:
         """Tell a caller that this server is stopping and did not run his call."""
@@ -190,7 +195,7 @@ class Replier(Endpoint, Runner):
         self._send(arrival.envelope, error_reply(arrival, "Unavailable", text, self._codec))
 
     def _send(self, envelope: list[bytes], reply: list[bytes]) -> None:
-        if self._port.socket.offer([*envelope, *reply]):
+        if self._outbox.send([*envelope, *reply]):
             self._sent += 1
 
     # -- the end -------------------------------------------------------------------------------------
@@ -201,9 +206,6 @@ class Replier(Endpoint, Runner):
     def _finish(self, deadline: float | None) -> None:
         """Refuse what is queued and what comes; let what runs finish; stay until the clients have left."""
         began = monotonic()
-        for address in list(self._port.bound):
-            if not address.startswith("inproc://"):
-                self._port.unbind(address)
         while self._queue:
             self._turn_away(self._queue.popleft())
         self._room.set()
@@ -218,6 +220,7 @@ class Replier(Endpoint, Runner):
                 continue
 
     def _shut(self, wait: bool) -> None:
+        self._outbox.flush()
         super()._shut(wait)
         self._room.set()
         gevent.killall([member for member in self._crew if member is not getcurrent()], block=False)
@@ -246,7 +249,7 @@ def _work(reference: weakref.ref[Replier], socket: Socket) -> None:
             return
         arrival = replier._next(socket)
         if arrival is not None:
-            replier._serve(arrival)
+            replier._serve(arrival, monotonic())
             continue
         if len(replier._queue) >= replier._concurrency:
             room = replier._room

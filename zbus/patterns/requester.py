@@ -18,7 +18,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gevent import get_hub, getcurrent
+from gevent import get_hub
 from gevent.hub import Waiter
 
 from ..errors import Closed, ProtocolError, RemoteError, TimeoutExpired, Unavailable
@@ -29,12 +29,13 @@ from ..green.service import OPEN, weakly
 from ..wire.message import decode_headers
 from ..wire.request import Call, read_reply
 from .endpoint import Addresses, Endpoint, Headers, Statistics
+from .parking import park, settle
 from .servers import Server, Servers
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_LOST, _REFUSED, _DUE, _ROOM, _CLOSED = object(), object(), object(), object(), object()
+_LOST, _REFUSED, _FULL, _DUE, _ROOM, _CLOSED = (object() for _ in range(6))
 
 
 class Requester(Endpoint):
@@ -76,26 +77,29 @@ class Requester(Endpoint):
             raise ValueError(f"attempts is a whole number of 1 or more, not {attempts!r}")
         frames = [b"", *self._frames(body, headers)]
         key = self._client + next(self._serial).to_bytes(8, "big")
-        call = self._calls[key] = Call(key, now=monotonic(), timeout=timeout, attempts=attempts)
+        now = monotonic()
+        call = self._calls[key] = Call(key, now=now, timeout=timeout, attempts=attempts)
         try:
-            return self._see_through(call, frames)
+            return self._see_through(call, frames, now)
         except TimeoutExpired:
             self._expired += 1
             raise
         finally:
             del self._calls[key]
             self._servers.recall(call)
-            self._changed.set()
+            if self._state is not OPEN:
+                self._changed.set()
 
-    def _see_through(self, call: Call, frames: list[bytes]) -> Any:
+    def _see_through(self, call: Call, frames: list[bytes], now: float) -> Any:
         while True:
-            now = monotonic()
             if self._try(call, frames, now):
                 outcome = self._park(call, call.patience(now))
             elif call.expired(now):
                 raise self._too_late(call)
             else:
                 outcome = self._wait_for_room(call, now)
+            if outcome is _FULL:
+                outcome = self._wait_for_room(call, monotonic())
             if type(outcome) is tuple:
                 return self._result(*outcome)
             if outcome is _CLOSED:
@@ -105,8 +109,9 @@ class Requester(Endpoint):
                     f"{self!r}: the connection was lost after attempt {call.taken} of {call.attempts}; "
                     "whether the call ran is not known"
                 )
-            if outcome is _DUE and call.server is not None and call.expired(monotonic()):
-                raise self._too_late(call)
+            if outcome is _DUE and call.server is not None and (call.spent or call.expired(monotonic())):
+                raise self._too_late(call)  # once spent the deadline alone is due, and a timer may come a little early
+            now = monotonic()
 
     def _too_late(self, call: Call) -> TimeoutExpired:
         waited = f"{monotonic() - call.began:.3g} s"
@@ -118,12 +123,21 @@ class Requester(Endpoint):
         """Hand the call to a server, if one takes it now; not to the one that had it, if there is another."""
         before = self._servers.recall(call)
         for server in self._servers.usable(before, now):
-            if server.port.socket.offer([call.correlation(now), *frames]):
+            if server.outbox.send([call.correlation(now), *frames], (call, call.taken + 1)):
                 self._sent += 1
                 self._retried += call.taken > 0
                 self._servers.took(server, call, now)
                 return True
         return False
+
+    def _found_full(self, owner: tuple[Call, int]) -> None:
+        """On the hub: a request that waited for the end of this turn found no room after all."""
+        call, _ = owner
+        self._servers.recall(call)
+        call.give_back()
+        self._sent -= 1
+        self._retried -= call.taken > 0
+        settle(call, _FULL)
 
     # -- waiting -------------------------------------------------------------------------------------
 
@@ -143,37 +157,7 @@ class Requester(Endpoint):
                 get_hub().loop.run_callback(self._room)  # there may be room for the next one too
 
     def _park(self, call: Call, seconds: float | None, waiter: Waiter | None = None) -> Any:
-        if call.outcome is not None:
-            return call.outcome
-        hub = get_hub()
-        if getcurrent() is hub:
-            raise RuntimeError("cannot wait for a reply on the hub; call this from a greenlet")
-        call.waiter = waiter = waiter or Waiter(hub)
-        holder = timer = None
-        if seconds is None:
-            holder = self._holder()
-            holder.hold()
-        else:
-            timer = hub.loop.timer(seconds)
-            timer.start(waiter.switch, _DUE)
-        try:
-            return waiter.get()
-        finally:
-            call.waiter = None
-            if timer is not None:
-                timer.stop()
-                timer.close()
-            if holder is not None:
-                holder.release()
-
-    def _settle(self, call: Call, outcome: Any) -> None:
-        """Tell the greenlet of a call how it went."""
-        if call.waiter is None:
-            call.outcome = outcome
-        elif getcurrent() is get_hub():
-            call.waiter.switch(outcome)
-        else:
-            get_hub().loop.run_callback(call.waiter.switch, outcome)
+        return park(call, seconds, holder=self._holder(), due=_DUE, waiter=waiter)
 
     def _room(self) -> None:
         """On the hub: something changed; let the call that waits longest try."""
@@ -209,31 +193,37 @@ class Requester(Endpoint):
         if call is None or call.outcome is not None:
             self._late += 1
             return
-        error = decode_headers(headers).get("error") if headers is not None else None
+        error: Any = None
+        if headers is not None:
+            try:
+                error = decode_headers(headers).get("error")
+            except ProtocolError as unreadable:
+                error = unreadable
         if isinstance(error, dict) and error.get("type") == "Unavailable":
             self._refused_by(call)
         else:
             self._received += 1
-            self._settle(call, (body, error))
+            settle(call, (body, error))
 
     def _refused_by(self, call: Call) -> None:
         self._refused += 1
         if call.server is not None:
             call.server.shun(monotonic())
             call.give_back()
-            self._settle(call, _REFUSED)
+            settle(call, _REFUSED)
 
     def _result(self, body: bytes, error: Any) -> Any:
         if isinstance(error, dict):
             raise RemoteError(str(error.get("type", "Exception")), str(error.get("message", "")))
-        try:
-            return self._codec.decode(body)
-        except ProtocolError:
-            self._malformed += 1
-            raise
-        except Exception as cause:
-            self._malformed += 1
-            raise ProtocolError(f"the reply cannot be decoded: {type(cause).__name__}") from None
+        if not isinstance(error, ProtocolError):
+            try:
+                return self._codec.decode(body)
+            except ProtocolError as unreadable:
+                error = unreadable
+            except Exception as cause:
+                error = ProtocolError(f"the reply cannot be decoded: {type(cause).__name__}")
+        self._refuse(error)
+        raise error
 
     # -- servers -------------------------------------------------------------------------------------
 
@@ -252,18 +242,18 @@ class Requester(Endpoint):
         self._add_port([], [address])
 
     def _prepare(self, port: Port) -> None:
-        server = self._servers.add(port)
+        server = self._servers.add(port, weakly(self._found_full))
         port.socket.readiness.listen(partial(weakly(self._replies), server))
 
     def _report(self, port: Port, kind: str, address: str, reason: str) -> None:
         server = self._servers[port]
         if kind == "connected":
-            server.shunned_until = 0.0
+            server.came()
             self._room()
         elif kind == "disconnected" and not port.peers:
             self._replies(server)  # what it sent before it went
             for call in list(server.calls.values()):
-                self._settle(call, _LOST)
+                settle(call, _LOST)
         super()._report(port, kind, address, reason)
 
     # -- the end -------------------------------------------------------------------------------------
@@ -277,12 +267,12 @@ class Requester(Endpoint):
 
     def _shut(self, wait: bool) -> None:
         for call in list(self._calls.values()):
-            self._settle(call, _CLOSED)
+            settle(call, _CLOSED)
         super()._shut(wait)
 
     def _abandon(self) -> None:
         for call in list(self._calls.values()):
-            self._settle(call, _CLOSED)
+            settle(call, _CLOSED)
         super()._abandon()
 
     def statistics(self) -> Statistics:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from ..green.outbox import Outbox
 from ..green.port import Port
 from ..wire.request import Call
 
-#: Seconds for which a server that refused a call is not asked again, unless it comes back sooner.
-SHUN = 0.5
+#: Seconds for which a server that refused a call is not asked again, unless it comes back sooner. Longer than a server
+#: that stops stays to refuse: at the end of that a call would be lost with the connection.
+SHUN = 1.0
 
 
 class Server:
     """One DEALER and the calls that are out over it."""
 
-    __slots__ = ("calls", "port", "shunned_until", "turn")
+    __slots__ = ("calls", "left", "outbox", "port", "shunned_until", "turn")
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, refused: Callable[[Any], object]) -> None:
         self.port = port
+        self.outbox = Outbox(port.socket, wanted=self._has, refused=refused)
         self.calls: dict[bytes, Call] = {}
         self.shunned_until = 0.0
+        self.left = False
         self.turn = 0
+
+    def _has(self, owner: tuple[Call, int]) -> bool:
+        """Is the call still out over this server, on that attempt?"""
+        call, attempt = owner
+        return call.server is self and call.taken == attempt
 
     def shun(self, now: float) -> None:
         """It refused a call: ask others for a while."""
@@ -30,7 +40,14 @@ class Server:
     def leave(self) -> None:
         """Nothing is out over a server that refused: go, so that it need not wait for us, and connect anew."""
         if self.port.connected and self.port.peers:
+            self.left = True
             self.port.rejoin()
+
+    def came(self) -> None:
+        """It is connected: to be asked again at once, unless it is the one that we left a moment ago."""
+        if not self.left:
+            self.shunned_until = 0.0
+        self.left = False
 
 
 class Servers:
@@ -46,9 +63,9 @@ class Servers:
     def __getitem__(self, port: Port) -> Server:
         return self._by_port[port]
 
-    def add(self, port: Port) -> Server:
-        """One more server."""
-        server = self._by_port[port] = Server(port)
+    def add(self, port: Port, refused: Callable[[Any], object]) -> Server:
+        """One more server. `refused` is told of a call, and which attempt it was, that found no room after all."""
+        server = self._by_port[port] = Server(port, refused)
         return server
 
     def usable(self, before: Server | None, now: float) -> list[Server]:

@@ -12,7 +12,8 @@ from ..green.messages import NOBLOCK, SocketError, receive_frame, send_frame
 from ..green.options import Timeout
 from ..green.service import CLOSED, OPEN, _thread
 from ..wire.codec import Msgpack
-from ..wire.message import Message, decode_headers
+from ..wire.message import NO_HEADERS, Message, decode_headers
+from .batching import Batcher
 from .endpoint import Endpoint, Headers, Statistics
 
 
@@ -21,35 +22,35 @@ class Sends(Endpoint):
 
     _sent = 0
 
+    _batcher: Batcher | None = None
+
     def send(self, body: Any, *, headers: Headers = None, timeout: Timeout = None) -> None:
         """Send one message, waiting up to `timeout` seconds while every peer's queue is full or there is no peer.
 
-        It returns when libzmq has it, not when the peer has. Raises `TimeoutExpired` (nothing was sent),
-        `MessageTooLarge`, `Closed`, and `TypeError` with the path to what the codec cannot express.
+        It returns when libzmq has it (or the open batch), not when the peer has. Raises `TimeoutExpired` (it was not
+        sent), `MessageTooLarge`, `Closed`, and `TypeError` with the path to what the codec cannot express.
         """
         if self._state is not OPEN or _thread() != self._owner:
             self._ready()
-        if headers is not None or self._codec.__class__ is not Msgpack:
-            frames = self._frames(body, headers)
+        if not self._packs:
+            self._port.socket.transmit(self._frames(body, headers), timeout)
+        elif self._batcher is not None:
+            data = self._encode(body)
+            self._batcher.add(data, self._encode_headers(headers), b"", timeout)
+        elif headers is not None or self._readiness.writers:
+            self._port.socket.transmit(self._frames(body, headers), timeout)
         else:
-            frames = [self._encode(body)]
-        self._transmit(frames, timeout)
-
-    def _transmit(self, frames: list[bytes], timeout: Timeout) -> None:
-        socket = self._port.socket
-        ready = socket.readiness
-        if ready.left <= 0:
-            ready.left = ready.burst.look()
-        ready.left -= 1
-        if len(frames) == 1 and not ready.writers:
+            data = self._encode(body)
+            ready = self._readiness
+            if ready.left <= 0:
+                ready.left = ready.burst.look()
+            ready.left -= 1
             try:
-                send_frame(socket, frames[0], NOBLOCK)
+                send_frame(self._port.socket, data, NOBLOCK)
             except SocketError:
-                socket.transmit(frames, timeout)
+                self._port.socket.transmit([data], timeout)
             if ready.holds:
                 ready.nudge()
-        else:
-            socket.transmit(frames, timeout)
         self._sent += 1
 
 
@@ -59,7 +60,8 @@ class Receives(Endpoint):
     _received = 0
 
     def _open(self) -> None:
-        self._pending: deque[Message] = deque()
+        self._pending: deque[Message] = deque()  # came in one frame with others, not yet delivered
+        self._bodies: deque[Any] = deque()  # the same, of messages that are nothing but a body
         super()._open()
 
     def recv(self, *, timeout: Timeout = None) -> Message:
@@ -70,8 +72,8 @@ class Receives(Endpoint):
         """
         self._use()
         deadline = None if timeout is None else monotonic() + timeout
-        pending = self._pending
-        while not pending:
+        pending, bodies = self._pending, self._bodies
+        while not (pending or bodies):
             left = None if deadline is None else deadline - monotonic()
             frames = self._port.socket.receive(left)
             try:
@@ -79,7 +81,7 @@ class Receives(Endpoint):
             except ProtocolError as error:
                 self._refuse(error)
         self._received += 1
-        return pending.popleft()
+        return pending.popleft() if pending else Message(bodies.popleft())
 
     def __iter__(self) -> Iterator[Message]:
         """Every message as it comes; waits in between, ends quietly when the endpoint is closed."""
@@ -87,48 +89,54 @@ class Receives(Endpoint):
         return self._messages()
 
     def _messages(self) -> Iterator[Message]:
-        pending = self._pending
-        socket = self._port.socket
+        # the hottest loop: bound names, no calls that can be done without, and a message built in place
+        pending, bodies, socket, new = self._pending, self._bodies, self._port.socket, object.__new__
         ready = socket.readiness
         look = ready.burst.look
-        decode_many = self._codec.decode_many if self._decodes_singly() else None
+        plain = self._packs and type(self)._decode is Receives._decode
+        decode_single = Msgpack.decode_single
+        left = 0
         while self._state is not CLOSED:
-            if ready.left <= 0:
-                ready.left = look()
-            ready.left -= 1
-            if pending:
+            if left <= 0:
+                left = look()
+            left -= 1
+            if bodies:
+                body = bodies.popleft()
+            elif pending:
                 self._received += 1
                 yield pending.popleft()
                 continue
-            try:
-                frame = receive_frame(socket, NOBLOCK, False)
-                if decode_many is not None and not frame.more:
-                    values = decode_many(frame)
-                    if len(values) > 1:
-                        pending.extend(map(Message, values))
-                        continue
+            else:
+                try:
+                    frame: Any = receive_frame(socket, NOBLOCK, False)
+                except SocketError as error:
+                    try:
+                        frame = socket.wait_for_frame(error)
+                    except Closed:
+                        return
+                if frame.more or not plain:
+                    frames = socket.rest(frame)
                     if ready.holds:
                         ready.nudge()
-                    self._received += 1
-                    yield Message(values[0])
+                    try:
+                        pending.extend(self._decode(frames))
+                    except ProtocolError as error:
+                        self._refuse(error)
                     continue
-                frames = socket.rest(frame)
-            except SocketError:
+                if ready.holds:
+                    ready.nudge()
                 try:
-                    frames = socket.receive()
-                except Closed:
-                    return
-            except ProtocolError as error:
-                self._refuse(error)
-                continue
-            try:
-                pending.extend(self._decode(frames))
-            except ProtocolError as error:
-                self._refuse(error)
-
-    def _decodes_singly(self) -> bool:
-        """May a message of one frame skip `_decode`?"""
-        return type(self._codec) is Msgpack and type(self)._decode is Receives._decode
+                    body = decode_single(frame)
+                except Exception:  # several values, or none that can be read
+                    try:
+                        bodies.extend(self._codec.decode_many(frame))
+                    except ProtocolError as error:
+                        self._refuse(error)
+                    continue
+            message = new(Message)
+            message.body, message.topic, message.headers, message.user = body, "", NO_HEADERS, ""
+            self._received += 1
+            yield message
 
     def _decode(self, frames: list[bytes]) -> list[Message]:
         """The messages in these frames: ``body [headers]``. Raises `ProtocolError`, and then none is delivered."""
@@ -140,7 +148,7 @@ class Receives(Endpoint):
         headers = decode_headers(frames[1]) if len(frames) == 2 else None
         values = self._values(frames[0], codec)
         if headers is None:
-            return [Message(value) for value in values]
+            return list(map(Message, values))
         return [Message(value, headers=headers) for value in values]
 
     def _values(self, body: bytes, codec: Any) -> list[Any]:
@@ -155,5 +163,7 @@ class Receives(Endpoint):
 
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`."""
-        waiting = len(self._pending) if hasattr(self, "_pending") else 0
-        return Statistics(received=self._received, waiting=waiting, **self._gauges())
+        return Statistics(received=self._received, waiting=self._undelivered(), **self._gauges())
+
+    def _undelivered(self) -> int:
+        return len(self._pending) + len(self._bodies) if self._opened() else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class OpenBatch:
 
     __slots__ = ("headers", "size", "topic", "values")
 
-    def __init__(self, topic: bytes, headers: Any) -> None:
+    def __init__(self, topic: bytes, headers: bytes | None) -> None:
         self.topic = topic
         self.headers = headers
         self.values: list[bytes] = []
@@ -54,17 +53,18 @@ class Batches:
     def __len__(self) -> int:
         return sum(len(batch.values) for batch in (*self._open.values(), *self.closed))
 
-    def add(self, value: bytes, headers: Any = None, topic: bytes = b"") -> bool:
+    def add(self, value: bytes, headers: bytes | None = None, topic: bytes = b"") -> bool:
         """Put a value in its topic's batch; True when `closed` now has something to send at once."""
         batch = self._open.get(topic)
-        if batch is None:
+        size = len(value)
+        if batch is None or batch.size + size > self._max_bytes or batch.headers != headers:
+            if batch is not None:
+                self.closed.append(self._open.pop(topic))
             batch = self._open[topic] = OpenBatch(topic, headers)
-        elif batch.size + len(value) > self._max_bytes or batch.headers != headers:
-            self.closed.append(self._open.pop(topic))
-            batch = self._open[topic] = OpenBatch(topic, headers)
-        batch.values.append(value)
-        batch.size += len(value)
-        if len(batch.values) >= self._messages:
+        values = batch.values
+        values.append(value)
+        batch.size += size
+        if len(values) >= self._messages:
             self.closed.append(self._open.pop(topic))
         return bool(self.closed)
 

@@ -7,6 +7,7 @@ import decimal
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import msgpack
@@ -15,6 +16,9 @@ from ..errors import ProtocolError
 
 #: The most items that one array or map may have. A mebibyte of empty maps is a hundred times that in memory.
 MAX_ITEMS = 131_072
+#: How deep a body is searched for what msgpack will not take; msgpack itself stops about there.
+_DEEPEST = 1024
+_NIL = b"\xc0"
 
 
 @runtime_checkable
@@ -59,16 +63,16 @@ def extension(code: int, data: bytes) -> Any:
 
 def _explain(body: Any, path: str = "body") -> str:
     """Which part of a body msgpack will not take: its type and the way to it."""
-    stack: list[tuple[Any, str]] = [(body, path)]
+    stack: list[tuple[Any, str, int]] = [(body, path, 0)]
     while stack:
-        value, path = stack.pop()
-        if len(path) > 2000:
-            return f"{path[:60]}… is nested deeper than 511 levels"
+        value, path, depth = stack.pop()
+        if depth > _DEEPEST:
+            return f"{path[:60]}… is nested too deeply"
         if isinstance(value, dict):
-            stack += [(inner, f"{path}[{_short(key)}]") for key, inner in value.items()]
-            stack += [(key, f"{path} key {_short(key)}") for key in value]
+            stack += [(inner, f"{path}[{_short(key)}]", depth + 1) for key, inner in value.items()]
+            stack += [(key, f"{path} key {_short(key)}", depth + 1) for key in value]
         elif isinstance(value, list | tuple):
-            stack += [(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+            stack += [(inner, f"{path}[{index}]", depth + 1) for index, inner in enumerate(value)]
         else:
             try:
                 msgpack.packb(value, datetime=True, default=_extend)
@@ -76,7 +80,7 @@ def _explain(body: Any, path: str = "body") -> str:
                 return f"{path} is of type {type(value).__qualname__} that cannot be encoded ({error})"
             except TypeError:
                 return f"{path} is of type {type(value).__qualname__}" + _advice(value)
-    return f"{path} cannot be encoded"
+    return "body is nested too deeply"
 
 
 def _short(key: Any) -> str:
@@ -114,7 +118,6 @@ class Msgpack:
             max_array_len=MAX_ITEMS,
             max_map_len=MAX_ITEMS,
         )
-        self._fed = 0
 
     def encode(self, body: Any, /) -> bytes:
         """One value as bytes."""
@@ -127,8 +130,24 @@ class Msgpack:
             ) from None
         return data
 
+    @staticmethod
+    def decode_single(data: Any, /) -> Any:
+        """The one value in `data`, the fast way: raises whatever msgpack raises, also if there are several values."""
+        return msgpack.unpackb(
+            data,
+            timestamp=3,
+            strict_map_key=False,
+            ext_hook=extension,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+        )
+
     def decode(self, data: bytes, /) -> Any:
         """The one value in `data`."""
+        try:
+            return self.decode_single(data)
+        except Exception:
+            pass  # the long way knows what is wrong
         values = self.decode_many(data)
         if len(values) != 1:
             raise ProtocolError(f"{len(values)} msgpack values in {len(data)} bytes where one belongs")
@@ -139,21 +158,23 @@ class Msgpack:
         unpacker = self._unpacker
         try:
             unpacker.feed(data)
-            values = list(unpacker)
-            self._fed += len(data)
-            if values and unpacker.tell() == self._fed:
+            values = list(islice(unpacker, MAX_ITEMS + 1))
+            unpacker.feed(_NIL)  # comes out by itself only if no value is still open: an open one would take it in
+            if 0 < len(values) <= MAX_ITEMS and next(unpacker, unpacker) is None:
                 return values
         except Exception as error:
             self._renew()
             raise ProtocolError(f"not msgpack: {type(error).__name__} in {len(data)} bytes") from None
         self._renew()
-        raise ProtocolError(f"not msgpack: {len(data)} bytes end before a value does")
+        raise ProtocolError(
+            f"not msgpack: {len(data)} bytes end before a value does, or hold more than {MAX_ITEMS} values"
+        )
 
 
 class Json:
     """JSON in UTF-8, for peers that still send it. bytes, datetimes and the like are not JSON: `encode` raises."""
 
-    _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+    _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     def encode(self, body: Any, /) -> bytes:
         """One value as UTF-8 JSON."""

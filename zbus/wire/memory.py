@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 Envelope = list[bytes]
+
+#: How many repeats may wait for a call that runs; of more, the oldest go without a reply.
+MAX_JOINED = 16
 Reply = list[bytes]
 
 
@@ -43,6 +46,7 @@ class Memory:
         running = self._running.get((user, key))
         if running is not None:
             running.waiting.append(envelope)
+            del running.waiting[:-MAX_JOINED]
             return True
         self._running[user, key] = _Remembered(now)
         return False

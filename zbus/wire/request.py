@@ -25,7 +25,7 @@ _tail = struct.Struct(">I")
 
 def correlation(key: bytes, seconds: float | None, repeatable: bool) -> bytes:
     """The twenty bytes for one attempt of the call `key`, with `seconds` left (None: no deadline)."""
-    left = _FOREVER if seconds is None else min(max(int(seconds * 1000), 0), _FOREVER - 1)
+    left = _FOREVER if seconds is None else int(min(max(seconds * 1000, 0), _FOREVER - 1))
     return key + _tail.pack(left | _REPEATABLE if repeatable else left)
 
 
@@ -137,10 +137,15 @@ def read_reply(frames: list[bytes]) -> tuple[bytes, bytes, bytes | None]:
 def error_reply(arrival: Arrival, kind: str, text: str, codec: Any) -> list[bytes]:
     """The reply that says how a call failed: in the headers for a zbus caller; for any other, who may read one frame
     only, the one frame is the map ``{"error": …}``."""
-    error = {"type": kind, "message": text[:MAX_ERROR_TEXT]}
+    error = {"type": _sendable(kind), "message": _sendable(text[:MAX_ERROR_TEXT])}
     if arrival.key is None:
         try:
             return [codec.encode({"error": error})]
         except TypeError:
             return [Msgpack().encode({"error": error})]
     return [Msgpack().encode(None), Msgpack().encode({"error": error})]
+
+
+def _sendable(text: str) -> str:
+    """Text with lone surrogates, as file names have them, replaced: they have no UTF-8."""
+    return text.encode("utf-8", "replace").decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 #: How many publishers of one topic a subscriber tells apart.
@@ -71,10 +71,10 @@ class Tracker:
             return _NEXT
         return Seen(fresh=True, missed=number - last - 1)
 
-    def forget(self, topics: Iterable[str]) -> None:
-        """Start anew for these topics: they are no longer subscribed to."""
-        for topic in topics:
-            self._topics.pop(topic, None)
+    def forget_unless(self, wanted: Callable[[str], bool]) -> None:
+        """Start anew for the topics that are no longer `wanted`: what passes meanwhile is not missed."""
+        for topic in [topic for topic in self._topics if not wanted(topic)]:
+            del self._topics[topic]
 
 
 class LastValues:

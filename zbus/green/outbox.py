@@ -1,0 +1,60 @@
+"""The messages that one socket sends in one turn of the loop.
+
+A send wakes libzmq's thread if it sleeps, and between two messages that each cost some Python it always does. So the
+first message of a turn goes out at once, and the others go out together as soon as the loop gets control: one wake-up
+for all of them. Who sends one message a turn never waits; a crowd's last one waits for a burst, a millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import Closed
+from .messages import MessageSocket
+
+
+class Outbox:
+    """For sockets that never wait for room: a ROUTER's replies, a DEALER's requests.
+
+    `wanted(owner)` is asked before a message that waited is sent; `refused(owner)` is told if there was no room.
+    """
+
+    __slots__ = ("_iteration", "_loop", "_refused", "_socket", "_waiting", "_wanted")
+
+    def __init__(
+        self,
+        socket: MessageSocket,
+        *,
+        wanted: Callable[[Any], bool] = lambda owner: True,
+        refused: Callable[[Any], object] = lambda owner: None,
+    ) -> None:
+        self._socket = socket
+        self._loop = socket.readiness.hub.loop
+        self._wanted = wanted
+        self._refused = refused
+        self._iteration = -1
+        self._waiting: list[tuple[Sequence[bytes], Any]] = []
+
+    def send(self, frames: Sequence[bytes], owner: Any = None) -> bool:
+        """Send, now or within this turn. False: there is no room now."""
+        iteration = self._loop.iteration
+        if iteration != self._iteration:
+            self._iteration = iteration
+            return self._socket.offer(frames)
+        if not self._waiting:
+            self._loop.run_callback(self.flush)
+        self._waiting.append((frames, owner))
+        return True
+
+    def flush(self) -> None:
+        """Send what waits."""
+        waiting, self._waiting = self._waiting, []
+        for frames, owner in waiting:
+            if self._wanted(owner):
+                try:
+                    sent = self._socket.offer(frames)
+                except Closed:
+                    return
+                if not sent:
+                    self._refused(owner)
