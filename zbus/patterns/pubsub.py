@@ -25,8 +25,6 @@ from .stream import Receives
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-#: How many topics a publisher keeps in mind; past it the cache starts anew.
-_CACHE = 4096
 #: How many last values go out before the loop makes a turn.
 _RESEND = 256
 
@@ -60,7 +58,6 @@ class Publisher(Endpoint):
         self._batcher = batcher(batch, self)
         self._numbered = sequenced or last_value
         self._keeps = last_value
-        self._topics: dict[str, bytes] = {}
 
     def _prepare(self, port: Port) -> None:
         self._subscriptions: Counter[bytes] = Counter()
@@ -78,9 +75,7 @@ class Publisher(Endpoint):
         """
         if self._state is not OPEN or _thread() != self._owner:
             self._ready()
-        name = self._topics.get(topic)
-        if name is None:
-            name = self._learn(topic)
+        name = encode_topic(topic)
         if self._batcher is not None:
             self._batcher.add(self._encode(body), self._encode_headers(headers), name, None)
         elif self._numbered:
@@ -94,13 +89,6 @@ class Publisher(Endpoint):
         self._use()
         if self._batcher is not None:
             self._batcher.flush(timeout)
-
-    def _learn(self, topic: str) -> bytes:
-        name = encode_topic(topic)
-        if len(self._topics) >= _CACHE:
-            self._topics.clear()
-        self._topics[topic] = name
-        return name
 
     def _emit(self, batch: OpenBatch, timeout: Timeout) -> None:
         if self._numbered:

@@ -7,6 +7,7 @@ for the literal start of each pattern and matches the rest here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from ..errors import ProtocolError
@@ -21,6 +22,11 @@ def encode_topic(topic: str) -> bytes:
     """The bytes of a topic to publish under; `TypeError` or `ValueError` if it cannot be one."""
     if not isinstance(topic, str):
         raise TypeError(f"a topic is a str, not {type(topic).__qualname__}")
+    return _encoded(topic)
+
+
+@lru_cache(maxsize=4096)
+def _encoded(topic: str) -> bytes:
     if not topic:
         raise ValueError("the topic is empty; name what the message is about, such as 'orders.eu'")
     if any(_is_wild(word) for word in topic.split(".")):
