@@ -19,12 +19,12 @@ from .errors import (
     ZbusError,
 )
 from .green.events import EndpointEvent
-from .patterns.endpoint import Statistics
 from .patterns.pair import Pair
 from .patterns.pipeline import Pull, Push
 from .patterns.pubsub import Publisher, Subscriber
 from .patterns.replier import Replier
 from .patterns.requester import Requester
+from .patterns.statistics import Statistics
 from .wire.batch import Batch
 from .wire.codec import Codec
 from .wire.message import Message

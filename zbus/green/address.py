@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable
 
@@ -55,4 +56,4 @@ def ipc_is_live(address: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         name = "\0" + path[1:] if path.startswith("@") else path
-        return probe.connect_ex(name) == 0
+        return probe.connect_ex(name) in (0, errno.EAGAIN)  # EAGAIN: so busy that its queue of callers is full

@@ -14,6 +14,7 @@ from gevent import get_hub
 
 from .inherited import Inherited
 from .socket import Socket
+from .turn import Turn
 
 
 class Context(zmq.green.Context):  # type: ignore[type-arg]  # at run time it takes none
@@ -69,6 +70,7 @@ def _exit() -> None:
     """In line, not in a thread: gevent's threadpool may be gone by now, and without an end to the context what was
     sent last would be lost with the process."""
     global _context
+    Turn.last = True
     for callback in _at_exit:
         callback()
     ending, _context = _context, None

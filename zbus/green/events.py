@@ -65,7 +65,15 @@ class Monitor:
     which is after everything sent has left or the linger time is over.
     """
 
-    def __init__(self, watched: Socket, report: Report, *, most: int | None = None) -> None:
+    def __init__(
+        self,
+        watched: Socket,
+        report: Report,
+        *,
+        most: int | None = None,
+        attached: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._attached = attached
         self.peers = 0
         self.at: Counter[str] = Counter()  # peers by address
         self.descriptors: dict[int, str] = {}
@@ -75,6 +83,7 @@ class Monitor:
         self._most = most
         self._pending: list[int] = []  # accepted or connected, handshake under way
         self._refused: set[int] = set()
+        self._accepted: set[int] = set()
         self._failure = ""
         address = f"inproc://zbus.monitor.{next(_serial)}"
         watched.monitor(address, _WANTED)
@@ -108,6 +117,8 @@ class Monitor:
                 return  # we have left meanwhile, and the descriptor may be somebody else's by now
             self.descriptors[value] = address
             self._pending.append(value)
+            if event == _ACCEPTED:
+                self._accepted.add(value)
         elif event == _LISTENING:
             self.descriptors[value] = address
         elif event == _CLOSED:
@@ -122,7 +133,8 @@ class Monitor:
             self.close()
 
     def _ready(self, address: str) -> None:
-        if self._most is not None and self.peers >= self._most:
+        accepted = self._pending and self._pending[0] in self._accepted
+        if self._most is not None and (self.peers >= self._most or (accepted and not self._attached())):
             self._refuse(address)
             return
         del self._pending[:1]
@@ -139,10 +151,11 @@ class Monitor:
         for descriptor in refused:
             self._refused.add(descriptor)
             cut(descriptor)
-        self._report("refused", address, "a PAIR has one peer, and one is connected")
+        self._report("refused", address, "a PAIR has one peer, and one is there or has left something unread")
 
     def _lost(self, descriptor: int, address: str) -> None:
         self.descriptors.pop(descriptor, None)
+        self._accepted.discard(descriptor)
         failed, self._failure = self._failure, ""
         if descriptor in self._refused:
             self._refused.discard(descriptor)
@@ -185,8 +198,8 @@ class Monitor:
 
 def cut(descriptor: int) -> None:
     """Shut a connection that libzmq owns; it will see the end of the stream and let go of it."""
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
-        try:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
             connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+    except OSError:  # it has ended already
+        return

@@ -16,11 +16,20 @@ class Party(Protocol):
     def admit(self, address: str) -> bool:
         """A peer came; False refuses it."""
 
+    def has_room(self) -> bool:
+        """May one more peer come?"""
+
+    def attend(self) -> None:
+        """Have libzmq take in who has connected."""
+
     def leave(self, address: str) -> None:
         """A peer has gone."""
 
-    def reconnect(self, address: str, closing: bool = False) -> None:
-        """Connect anew to a name whose bound side went; what one that is `closing` sent is still to be read."""
+    def reconnect(self, address: str, closing: bool = False) -> bool:
+        """Connect anew to a name whose bound side went; what one that is `closing` sent is still to be read.
+
+        False: later, and then it calls `connected` itself.
+        """
 
 
 class _Name:
@@ -59,6 +68,24 @@ def connected(address: str, party: Party) -> None:
     name.link(address)
 
 
+def is_known(address: str) -> bool:
+    """Is anybody bound or connected to the name?"""
+    return address in _names
+
+
+def is_full(address: str) -> bool:
+    """Is somebody bound to the name who would refuse one more peer?"""
+    bound = _names[address].bound if address in _names else None
+    return bound is not None and not bound.has_room()
+
+
+def attend(address: str) -> None:
+    """Have whoever is bound to the name take in who has connected."""
+    bound = _names[address].bound if address in _names else None
+    if bound is not None:
+        bound.attend()
+
+
 def unbound(address: str, party: Party, closing: bool = False) -> None:
     """`party` is no longer bound, or `closing`; those connected to it wait for the next."""
     name = _names.get(address)
@@ -68,8 +95,8 @@ def unbound(address: str, party: Party, closing: bool = False) -> None:
     for other in name.linked:
         party.leave(address)
         other.leave(address)
-        other.reconnect(address, closing)
-    name.waiting += name.linked
+        if other.reconnect(address, closing):
+            name.waiting.append(other)
     name.linked = []
     _drop_if_empty(address, name)
 
@@ -86,8 +113,7 @@ def disconnected(address: str, party: Party) -> None:
         party.leave(address)
         if name.bound is not None:
             name.bound.leave(address)
-            for other in name.waiting:
-                other.reconnect(address)
+            name.waiting = [other for other in name.waiting if other.reconnect(address)]
             name.link(address)
     _drop_if_empty(address, name)
 

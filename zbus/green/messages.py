@@ -60,7 +60,7 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         return frames
 
     def receive(self, timeout: float | None = None) -> list[bytes]:
-        """The next message, all its frames, waiting up to `timeout` seconds for it."""
+        """The next message, all its frames, waiting up to `timeout` seconds for it; none if there is a backlog now."""
         ready = self._ready
         if ready.left <= 0:
             ready.left = ready.burst.look()
@@ -68,10 +68,13 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         try:
             frames = self.take()
         except SocketError as error:
-            frames = self.wait(error, self.take, timeout)
+            frames = self.wait(error, self._take_or_look, timeout)
         if ready.holds:
             ready.nudge()
         return frames
+
+    def _take_or_look(self) -> list[bytes]:
+        return [] if self._ready.backlog() else self.take()
 
     def wait(self, error: SocketError, attempt: Callable[[], T], timeout: float | None) -> T:
         """`attempt` said EAGAIN: wait and try until it does not; on expiry once more, for timers run before sockets."""
@@ -94,8 +97,8 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
                 return result
 
     def wait_for_frame(self, error: SocketError) -> Any:
-        """A receive of one frame said EAGAIN: wait for the first frame of the next message, however long."""
-        return self.wait(error, lambda: receive_frame(self, NOBLOCK, False), None)
+        """A receive of one frame said EAGAIN: wait for the first frame of the next message, or None for a backlog."""
+        return self.wait(error, lambda: None if self._ready.backlog() else receive_frame(self, NOBLOCK, False), None)
 
     # -- sending -------------------------------------------------------------------------------------
 

@@ -43,11 +43,12 @@ class Port:
         self.connected: list[str] = []
         self._report = report
         self._most = most
+        self._deaf = kind == zmq.PUSH  # nothing comes in that could be unread
         self._near = 0  # peers over inproc
         self._returning: set[str] = set()  # inproc names to connect to anew
         for option, value in flags:
             self.socket.set(option, value)
-        self.monitor = Monitor(self.socket, self._heard, most=most)
+        self.monitor = Monitor(self.socket, self._heard, most=most, attached=self._has_room)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -101,8 +102,8 @@ class Port:
             raise OSError(error.errno, f"cannot connect to {address}: {error.strerror}") from None
         self.monitor.expect(address)
         self.connected.append(address)
-        if address.startswith("inproc://"):
-            inproc.connected(address, self)
+        if address.startswith("inproc://") and not self._join(address):
+            self._return(address, _RETURN)
 
     def disconnect(self, address: str) -> None:
         """Stop being connected to, or bound at, an address; `ValueError` if it is neither."""
@@ -165,7 +166,16 @@ class Port:
     def _heard(self, kind: str, address: str, reason: str) -> None:
         if kind == "connected":
             self._catch_up()
+        elif kind == "disconnected" and self._most is not None:
+            self._attend(_ATTEND)  # a PAIR takes no other peer before this one's end is carried out
         self._report(self, kind, address, reason)
+
+    def _has_room(self) -> bool:
+        """Has libzmq taken the peer that was accepted? A PAIR takes none before its last one is read and gone."""
+        ready = self.socket.readiness
+        events = ready.events()
+        ready.nudge()
+        return bool(events & zmq.POLLOUT) or self.socket.closed
 
     def _catch_up(self) -> None:
         """Have libzmq attach the new peer now: a send within its millisecond of throttling would pass him by."""
@@ -175,7 +185,7 @@ class Port:
 
     def admit(self, address: str) -> bool:
         """A peer came over inproc."""
-        if self._most is not None and self.peers >= self._most:
+        if not self.has_room():
             self._later("refused", address, "a PAIR has one peer, and one is connected")
             return False
         self._near += 1
@@ -187,31 +197,67 @@ class Port:
         self._near -= 1
         self._later("disconnected", address, "the peer was closed")
 
-    def reconnect(self, address: str, closing: bool = False) -> None:
-        """The bound side of an inproc name went: wait for the next. What one `closing` sent stays to be read."""
+    def reconnect(self, address: str, closing: bool = False) -> bool:
+        """The bound side of an inproc name went: wait for the next. What one `closing` sent stays to be read.
+
+        False: not yet; it will report itself to `inproc` as connected.
+        """
+        ready = self.socket.readiness
+        if ready.callback is not None:
+            ready.hub.loop.run_callback(self._reconnect_drained, address)
+            return False
         if self._most is not None:
-            self._returning.add(address)
             self._return(address, _RETURN)
-            return
-        if not closing:
+            return False
+        if not closing or self._deaf:
             self._quietly(self.socket.disconnect, address)
-        self.socket.connect(address)  # beside the old pipe, which ends by itself once it is empty
+        self.socket.connect(address)  # beside the old pipe, which ends by itself once it is read
+        return True
+
+    def _reconnect_drained(self, address: str) -> None:
+        """On the hub: read all there is, then drop the old pipe, so that nothing more is sent into it."""
+        callback = self.socket.readiness.callback
+        if callback is not None and address in self.connected:
+            callback()
+            self._quietly(self.socket.disconnect, address)
+            self.socket.connect(address)
+            inproc.connected(address, self)
+
+    def _join(self, address: str) -> bool:
+        """Tell `inproc` of a connection, unless libzmq has not made it: a PAIR takes no second pipe while the one to
+        a peer that went is not read and gone, on either side."""
+        if self._most is not None and not inproc.is_full(address):
+            inproc.attend(address)
+            self._catch_up()
+            if not self.socket.readiness.events() & zmq.POLLOUT:
+                return False
+        inproc.connected(address, self)
+        return True
+
+    def has_room(self) -> bool:
+        """May one more peer come?"""
+        return self._most is None or self.peers < self._most
+
+    def attend(self) -> None:
+        """Have libzmq take in who has connected over inproc."""
+        self._catch_up()
 
     def _return(self, address: str, pause: float) -> None:
-        """Connect a PAIR anew, in a while: it has no place for a second pipe until the old one is read and gone."""
+        """Connect a PAIR anew over inproc, in a while."""
+        self._returning.add(address)
         timer = self.socket.readiness.hub.loop.timer(pause, ref=False)
         timer.start(self._try_return, address, min(2 * pause, _LONGEST_RETURN))
 
     def _try_return(self, address: str, pause: float) -> None:
         if address not in self._returning or self.socket.closed:
             return
+        self._returning.discard(address)
         ready = self.socket.readiness
         ready.nudge()
         if not ready.events() & zmq.POLLIN:
             self._quietly(self.socket.disconnect, address)
             self.socket.connect(address)
-            if ready.events() & zmq.POLLOUT:  # it was admitted: a rejected one has no room
-                self._returning.discard(address)
+            if self._join(address):
                 return
         self._return(address, pause)
 
@@ -225,9 +271,15 @@ class Port:
         far = not self.addresses or any(not address.startswith("inproc://") for address in self.addresses)
         for address in [a for a in self.bound if a.startswith("inproc://")]:
             self.unbind(address, closing=True)
-        for address in [a for a in self.connected if a.startswith("inproc://")]:
+        near = [a for a in self.connected if a.startswith("inproc://")]
+        for address in near:
             inproc.disconnected(address, self)
+        if self.socket.closed:  # its context has ended
+            self.monitor.close()
+            return True
         milliseconds = -1 if linger is None else int(linger * 1000)
+        if near and linger is not None:
+            self.socket.readiness.hub.loop.timer(linger, ref=False).start(_let_go, near)
         if not (wait and far):
             self.socket.monitor(None, 0)
             self.socket.close(milliseconds)
@@ -249,3 +301,15 @@ class Port:
                 os.close(descriptor)
             except OSError:
                 continue
+
+
+def _let_go(addresses: list[str]) -> None:
+    """libzmq keeps a closed socket whose inproc connection still waits for a bind: bind, if nobody else is there."""
+    for address in addresses:
+        if not inproc.is_known(address):
+            with open_socket(zmq.PAIR) as gate:
+                gate.set(zmq.LINGER, 0)
+                try:
+                    gate.bind(address)
+                except zmq.ZMQError:
+                    continue

@@ -55,6 +55,7 @@ class Readiness:
         "_nudged",
         "_socket",
         "_watcher",
+        "backlog",
         "burst",
         "callback",
         "drained",
@@ -76,6 +77,7 @@ class Readiness:
         self.left = 0  # messages that may be taken before `burst.look` is due
         self.readers: deque[Waiter] = deque()
         self.writers: deque[Waiter] = deque()
+        self.backlog: Callable[[], object] = _none  # what was received, is not yet delivered, and readers may have
         self.callback: Callable[[], object] | None = None
         self.drained = False  # a receive said EAGAIN, and no call since can have taken a signal
         self.missed_wakeups = 0
@@ -203,11 +205,18 @@ class Readiness:
         With `due` they were put off a turn already: they are served once, even if others have used this turn up again.
         """
         self._nudged = False
-        while not self._later and (self.writers or (not self.drained and (self.readers or self.callback is not None))):
+        while not self._later:
+            backlog = self.readers and self.backlog()
+            armed = self.drained or not (self.readers or self.callback is not None)
+            if armed and not backlog and not self.writers:
+                return
             if not due and self.burst.over():
                 self.resume_next_turn()
                 return
             due = False
+            if backlog:
+                self.readers.popleft().switch(True)
+                continue
             events = self.events()
             served = False
             if not events & _IN:

@@ -224,9 +224,11 @@ class _Signals:
         self._ask = ask
         self._watchers: list[Any] = []
         self._before: dict[int, Any] = {}
+        self._alive = get_hub().loop.async_()  # gevent's signal watchers alone would not keep the loop waiting
 
     def __enter__(self) -> None:
         if getcurrent().parent is not get_hub() and _is_main():
+            self._alive.start(self._ask)
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.getsignal(number)
                 self._watchers.append(gevent.signal_handler(number, self._came))
@@ -245,6 +247,8 @@ class _Signals:
 
     def __exit__(self, *error: object) -> None:
         self._restore()
+        self._alive.stop()
+        self._alive.close()
 
 
 def _is_main() -> bool:

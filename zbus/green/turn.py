@@ -27,6 +27,8 @@ LOOK = 32
 class Turn:
     """The next turn of one hub's loop, and who waits for it."""
 
+    last = False  #: the interpreter exits: no loop turns again, and nobody else is to run
+
     def __init__(self, hub: Any) -> None:
         self.hub = hub
         self.loop = hub.loop
@@ -42,7 +44,7 @@ class Turn:
 
     def wait(self, burst: Burst) -> None:
         """Park this greenlet until the loop has made a turn; on the hub itself, where none can be made, return."""
-        if getcurrent() is self.hub:
+        if self.last or getcurrent() is self.hub:
             return
         if get_hub() is not self.hub:
             raise WrongThread("this socket was opened in another OS thread; open one in each thread that needs it")

@@ -50,6 +50,7 @@ class Batcher:
         self._batches = Batches(batch, max_bytes=endpoint._options["max_message_bytes"])
         self._sending = BoundedSemaphore(1)
         self._timer: Any = None
+        self._closing = False
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -59,12 +60,13 @@ class Batcher:
         batches = self._batches
         if batches.closed:
             self._send(timeout)
+            if self._closing:
+                raise Closed(f"{self._endpoint!r} is closed")
         if batches.add(value, headers, topic):
             if not self._try_send():
                 gevent.spawn(self._send_when_possible)
-        elif self._timer is None:
-            self._timer = get_hub().loop.timer(self._seconds)
-            self._timer.start(self._due)
+        else:
+            self._start_timer()
 
     def flush(self, timeout: Timeout) -> None:
         """Send everything that is open."""
@@ -78,6 +80,11 @@ class Batcher:
         try:
             for batch in self._batches.drain():
                 self._endpoint._emit(batch, None if deadline is None else deadline - monotonic())
+        except Closed:
+            raise
+        except BaseException:  # out of time, or killed: what was taken has to go out all the same
+            self._start_timer()
+            raise
         finally:
             self._sending.release()
 
@@ -107,17 +114,24 @@ class Batcher:
         except Closed:
             return
 
+    def _start_timer(self) -> None:
+        if self._timer is None and not self._closing:
+            self._timer = get_hub().loop.timer(self._seconds)
+            self._timer.start(self._due)
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.stop()
             self._timer.close()
             self._timer = None
 
-    def close(self) -> None:
-        """Hand what is open to libzmq, whose linger it then has; what finds no room is lost, and said."""
+    def close(self, timeout: Timeout) -> None:
+        """Hand what is open to libzmq, whose linger it then has; what finds no room in time is lost, and said."""
+        self._closing = True
         self._stop_timer()
-        self._batches.close_all()
-        if not self._try_send() or self._batches:
+        try:
+            self.flush(timeout)
+        except (TimeoutExpired, Closed):
             log.warning(
                 "%r closed with %d batched messages that no peer had room for; they are lost",
                 self._endpoint,

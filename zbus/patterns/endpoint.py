@@ -6,7 +6,6 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +22,7 @@ from ..green.service import CLOSED, DECLARED, OPEN, Service, _thread, weakly
 from ..green.socket import Socket
 from ..wire.codec import Msgpack, codec
 from ..wire.message import encode_headers
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,33 +33,11 @@ Addresses = str | Iterable[str]
 Headers = Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """Counts since the endpoint was opened, and how things stand now. What an endpoint does not have stays 0."""
-
-    sent: int = 0  #: messages handed to libzmq: publications, requests (each attempt), replies
-    received: int = 0  #: messages handed to the program
-    malformed: int = 0  #: messages that came in but break the wire's rules; dropped
-    dropped: int = 0  #: messages known to be lost on the way out
-    missed: int = 0  #: publications that a sequenced publisher sent and we never saw
-    repeated: int = 0  #: publications or calls that had come before, not delivered again
-    unmatched: int = 0  #: publications that ZeroMQ's prefix let through and no pattern wanted
-    retried: int = 0  #: attempts of a call after its first
-    refused: int = 0  #: calls that a stopping server would not take
-    expired: int = 0  #: calls whose time was over
-    late: int = 0  #: replies to calls that wait no more
-    failed: int = 0  #: handlers and callbacks that raised
-    running: int = 0  #: handlers at work now
-    waiting: int = 0  #: what is queued here now: calls, values of a batch
-    peers: int = 0  #: connections now
-    missed_wakeups: int = 0  #: a defect of zbus if it is not 0
-
-
 class Endpoint(Service):
     """One end of a pattern. See the classes for what each can do."""
 
     _kind: ClassVar[int]
-    _flags: ClassVar[table.Flags] = ()
+    _flags: table.Flags = ()
     _most_peers: ClassVar[int | None] = None
     _lingers: ClassVar[bool] = True  # False: it sends nothing that is worth waiting for
 
@@ -231,16 +209,22 @@ class Endpoint(Service):
     def _encode(self, body: Any) -> bytes:
         data: bytes = self._pack(body)
         if len(data) > self._max_bytes:
-            raise MessageTooLarge(
-                f"{len(data)} bytes; {self!r} sends at most {self._max_bytes}: raise max_message_bytes on both sides, "
-                "or send it in parts"
-            )
+            raise self._too_large(data)
         return data
+
+    def _too_large(self, data: bytes) -> MessageTooLarge:
+        return MessageTooLarge(
+            f"{len(data)} bytes; {self!r} sends at most {self._max_bytes}: raise max_message_bytes on both sides, "
+            "or send it in parts"
+        )
 
     def _frames(self, body: Any, headers: Headers) -> list[bytes]:
         """The frames of one message: body, and headers if there are any."""
         if self._options["codec"] == "frames":
             frames: list[bytes] = self._codec.encode(body)
+            largest = max(frames, key=len)
+            if len(largest) > self._max_bytes:
+                raise self._too_large(largest)
             return frames
         if headers is None:
             return [self._encode(body)]
@@ -290,7 +274,7 @@ def _deliver(notices: deque[EndpointEvent], on_event: Callable[[EndpointEvent], 
     while notices:
         try:
             on_event(notices[0])
-        except Exception:
+        except BaseException:  # a gevent.Timeout, say: those that come after are told of all the same
             log.exception("on_event of %s raised", who)
         finally:
             notices.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..green.options import PAIR
-from .endpoint import Statistics
+from .statistics import Statistics
 from .stream import Receives, Sends
 
 

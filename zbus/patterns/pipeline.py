@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ..green.options import PULL, PUSH, Options, Timeout
 from ..wire.batch import Batch, OpenBatch
 from .batching import batcher
-from .endpoint import Addresses, Statistics
+from .endpoint import Addresses
+from .statistics import Statistics
 from .stream import Receives, Sends
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Push(Sends):
 
     def _shut(self, wait: bool) -> None:
         if self._batcher is not None:
-            self._batcher.close()
+            self._batcher.close(self._options["linger"] if wait else 0)
         super()._shut(wait)
 
     def statistics(self) -> Statistics:

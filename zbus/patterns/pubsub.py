@@ -19,12 +19,15 @@ from ..wire.sequence import LastValues, Numbering, Tracker
 from ..wire.subscription import Subscriptions, Topics, each
 from ..wire.topic import encode_topic
 from .batching import batcher
-from .endpoint import Addresses, Endpoint, Headers, Statistics
+from .endpoint import Addresses, Endpoint, Headers
+from .statistics import Statistics
 from .stream import Receives
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+#: What numbering adds to headers, at its largest.
+_NUMBERED = {"sequence": [bytes(8), 2**64 - 1], "retained": True}
 #: How many last values go out before the loop makes a turn.
 _RESEND = 256
 
@@ -76,6 +79,8 @@ class Publisher(Endpoint):
         if self._state is not OPEN or _thread() != self._owner:
             self._ready()
         name = encode_topic(topic)
+        if self._numbered and headers is not None:
+            encode_headers({**headers, **_NUMBERED}, self._headers_codec)  # refused here, and takes no number
         if self._batcher is not None:
             self._batcher.add(self._encode(body), self._encode_headers(headers), name, None)
         elif self._numbered:
@@ -171,7 +176,7 @@ class Publisher(Endpoint):
 
     def _shut(self, wait: bool) -> None:
         if self._batcher is not None:
-            self._batcher.close()
+            self._batcher.close(self._options["linger"] if wait else 0)
         super()._shut(wait)
 
     def statistics(self) -> Statistics:
@@ -212,7 +217,7 @@ class Subscriber(Receives):
         socket = None if self._state is DECLARED else self._use()
         for topic in each(topics):
             prefix = self._subscriptions.add(topic)
-            if socket is not None:
+            if socket is not None and self._subscriptions.times(prefix) == 1:
                 socket.set(SUBSCRIBE, prefix)
 
     def unsubscribe(self, *topics: str | bytes) -> None:
@@ -220,13 +225,13 @@ class Subscriber(Receives):
         socket = None if self._state is DECLARED else self._use()
         for topic in each(topics):
             prefix = self._subscriptions.remove(topic)
-            if socket is not None:
+            if socket is not None and not self._subscriptions.times(prefix):
                 socket.set(UNSUBSCRIBE, prefix)
                 self._tracker.forget_unless(lambda known: self._subscriptions.match(known.encode()) is not None)
 
     def _prepare(self, port: Port) -> None:
         self._tracker = Tracker()
-        for prefix in self._subscriptions.prefixes:
+        for prefix in set(self._subscriptions.prefixes):
             port.socket.set(SUBSCRIBE, prefix)
 
     # -- receiving -----------------------------------------------------------------------------------

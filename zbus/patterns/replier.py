@@ -22,14 +22,15 @@ from gevent import getcurrent
 from gevent.event import Event
 
 from ..errors import Closed, MessageTooLarge, ProtocolError, TimeoutExpired
-from ..green.options import ROUTER, Options
+from ..green.options import ROUTER, SNDHWM, Options
 from ..green.outbox import Outbox
 from ..green.service import CLOSED, DECLARED, OPEN, Runner
 from ..green.socket import Socket
 from ..wire.memory import Memory
 from ..wire.message import MAX_FRAMES, NO_HEADERS, Message, decode_headers
 from ..wire.request import Arrival, error_reply
-from .endpoint import Addresses, Endpoint, Statistics
+from .endpoint import Addresses, Endpoint
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -68,6 +69,8 @@ class Replier(Endpoint, Runner):
             raise ValueError(f"concurrency is a whole number of greenlets, 1 or more, not {concurrency!r}")
         if self._options["codec"] == "frames":
             raise ValueError("codec='frames' cannot say where a request's envelope ends; use 'raw' for bytes")
+        # a client that reads always has room for the replies to what was taken from him
+        self._flags = ((SNDHWM, max(self._options["high_water_mark"], 2 * concurrency)),)
         self._handler = handler
         self._concurrency = concurrency
         self._sent = self._received = self._repeated = self._refused = self._expired = self._failed = 0
@@ -195,8 +198,10 @@ class Replier(Endpoint, Runner):
         self._send(arrival.envelope, error_reply(arrival, "Unavailable", text, self._codec))
 
     def _send(self, envelope: list[bytes], reply: list[bytes]) -> None:
-        if self._outbox.send([*envelope, *reply]):
-            self._sent += 1
+        try:
+            self._sent += self._outbox.send([*envelope, *reply])
+        except Closed:
+            return  # while the handler ran
 
     # -- the end -------------------------------------------------------------------------------------
 

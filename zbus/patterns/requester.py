@@ -18,19 +18,20 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from gevent import get_hub
+from gevent import get_hub, getcurrent
 from gevent.hub import Waiter
 
 from ..errors import Closed, ProtocolError, RemoteError, TimeoutExpired, Unavailable
 from ..green.messages import SocketError
-from ..green.options import DEALER, IMMEDIATE, Options, Timeout
+from ..green.options import DEALER, IMMEDIATE, RCVHWM, Options, Timeout, pings
 from ..green.port import Port
 from ..green.service import OPEN, weakly
 from ..wire.message import decode_headers
 from ..wire.request import Call, read_reply
-from .endpoint import Addresses, Endpoint, Headers, Statistics
+from .endpoint import Addresses, Endpoint, Headers
 from .parking import park, settle
 from .servers import Server, Servers
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -48,12 +49,13 @@ class Requester(Endpoint):
     """
 
     _kind = DEALER
-    _flags = IMMEDIATE
 
     def __init__(self, *, bind: Addresses = (), connect: Addresses = (), **options: Unpack[Options]) -> None:
         super().__init__(bind=bind, connect=connect, **options)
         if self._options["codec"] == "frames":
             raise ValueError("codec='frames' cannot say where a request's envelope ends; use 'raw' for bytes")
+        # replies are no more than the calls that are out, and a full queue would leave pings unanswered
+        self._flags = (*IMMEDIATE, (RCVHWM, 0), *pings(self._options["heartbeat"]))
         self._sent = self._received = self._retried = self._refused = self._expired = self._late = 0
 
     # -- one call ------------------------------------------------------------------------------------
@@ -93,6 +95,8 @@ class Requester(Endpoint):
     def _see_through(self, call: Call, frames: list[bytes], now: float) -> Any:
         while True:
             if self._try(call, frames, now):
+                if self._queue:
+                    get_hub().loop.run_callback(self._room)  # there may be room for the next one too
                 outcome = self._park(call, call.patience(now))
             elif call.expired(now):
                 raise self._too_late(call)
@@ -153,15 +157,15 @@ class Requester(Endpoint):
         finally:
             if waiter in self._queue:
                 self._queue.remove(waiter)
-            elif self._queue:
-                get_hub().loop.run_callback(self._room)  # there may be room for the next one too
 
     def _park(self, call: Call, seconds: float | None, waiter: Waiter | None = None) -> Any:
         return park(call, seconds, holder=self._holder(), due=_DUE, waiter=waiter)
 
     def _room(self) -> None:
-        """On the hub: something changed; let the call that waits longest try."""
-        if self._queue:
+        """Something changed; let the call that waits longest try. If one took it, the next one tries too."""
+        if getcurrent() is not get_hub():
+            get_hub().loop.run_callback(self._room)
+        elif self._queue:
             self._queue.popleft().switch(_ROOM)
 
     # -- replies -------------------------------------------------------------------------------------

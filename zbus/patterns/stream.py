@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
-from ..errors import Closed, ProtocolError
+from ..errors import Closed, ProtocolError, TimeoutExpired
 from ..green.messages import NOBLOCK, SocketError, receive_frame, send_frame
 from ..green.options import Timeout
-from ..green.service import CLOSED, OPEN, _thread
+from ..green.service import OPEN, STOPPING, _thread
 from ..wire.codec import Msgpack
 from ..wire.message import NO_HEADERS, Message, decode_headers
 from .batching import Batcher
-from .endpoint import Endpoint, Headers, Statistics
+from .endpoint import Endpoint, Headers
+from .statistics import Statistics
 
 
 class Sends(Endpoint):
@@ -63,6 +64,8 @@ class Receives(Endpoint):
         self._pending: deque[Message] = deque()  # came in one frame with others, not yet delivered
         self._bodies: deque[Any] = deque()  # the same, of messages that are nothing but a body
         super()._open()
+        pending, bodies = self._pending, self._bodies
+        self._readiness.backlog = lambda: pending or bodies
 
     def recv(self, *, timeout: Timeout = None) -> Message:
         """The next message, waiting up to `timeout` seconds (None: for ever; 0: what is there now).
@@ -75,11 +78,14 @@ class Receives(Endpoint):
         pending, bodies = self._pending, self._bodies
         while not (pending or bodies):
             left = None if deadline is None else deadline - monotonic()
-            frames = self._port.socket.receive(left)
             try:
-                pending.extend(self._decode(frames))
+                frames = self._port.socket.receive(left)
+                if frames:
+                    pending.extend(self._decode(frames))
             except ProtocolError as error:
                 self._refuse(error)
+            except TimeoutExpired:
+                raise TimeoutExpired(f"{self!r}: nothing to receive within {timeout} s") from None
         self._received += 1
         return pending.popleft() if pending else Message(bodies.popleft())
 
@@ -96,7 +102,7 @@ class Receives(Endpoint):
         plain = self._packs and type(self)._decode is Receives._decode
         decode_single = Msgpack.decode_single
         left = 0
-        while self._state is not CLOSED:
+        while self._state is OPEN or self._state is STOPPING:  # in a forked child it is neither
             if left <= 0:
                 left = look()
             left -= 1
@@ -114,6 +120,8 @@ class Receives(Endpoint):
                         frame = socket.wait_for_frame(error)
                     except Closed:
                         return
+                    if frame is None:
+                        continue
                 if frame.more or not plain:
                     frames = socket.rest(frame)
                     if ready.holds:

@@ -39,6 +39,11 @@ class Subscriptions:
         """What to ask ZeroMQ for, once for each subscription."""
         return (prefix for _, prefix in self._asked)
 
+    def times(self, prefix: bytes) -> int:
+        """How many subscriptions have this prefix. ZeroMQ is asked for it once: it would tell publishers of each, but
+        only of one end when the subscriber leaves."""
+        return sum(asked == prefix for asked in self.prefixes)
+
     def add(self, topic: str | bytes) -> bytes:
         """Subscribe; the prefix to ask ZeroMQ for. `ValueError` for what is no pattern."""
         if isinstance(topic, bytes):

@@ -1,0 +1,53 @@
+"""What the tests of green sockets share: waiting by turning the loop, and programs in a process of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import gevent
+import zmq
+
+from zbus.green import Socket
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+    """Let the loop turn until `true()`; fail if it is not within `seconds`."""
+    end = monotonic() + seconds
+    while not true():
+        assert monotonic() < end, "it did not become true in time"
+        gevent.sleep(0.001)
+
+
+def signalled(socket: Socket) -> None:
+    """Wait, the hub standing still, for libzmq to signal the socket; nothing is taken from it."""
+    assert zmq.zmq_poll([(socket.get(zmq.FD), zmq.POLLIN)], 5000), "libzmq signalled nothing"
+
+
+def fill(socket: Socket, message: bytes = b"filling") -> int:
+    """Send until there is no room; how many it took."""
+    sent = 0
+    while socket.offer([message]):
+        sent += 1
+    return sent
+
+
+def command(source: str, *flags: str) -> list[str]:
+    """The command line of a Python program that finds zbus."""
+    found = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    return [sys.executable, *flags, "-c", found + textwrap.dedent(source)]
+
+
+def run(source: str, *arguments: str, flags: tuple[str, ...] = (), seconds: float = 20) -> str:
+    """Run a program; it has to end well and to say nothing on stderr. What it printed."""
+    ended = subprocess.run(
+        [*command(source, *flags), *arguments], capture_output=True, text=True, timeout=seconds, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended
+    return ended.stdout

@@ -1,0 +1,129 @@
+"""Which strings are addresses, and what is said of the others."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zbus.green.address import MAX_PATH_BYTES, addresses, check, ipc_is_live
+
+GOOD = [
+    "tcp://127.0.0.1:5556",
+    "tcp://localhost:1",
+    "tcp://example.org:65535",
+    "tcp://[::1]:5556",
+    "ipc:///tmp/socket",
+    "ipc://relative",
+    "ipc://@abstract",
+    "inproc://name",
+    "inproc://any thing/at:all",
+]
+BIND_ONLY = ["tcp://127.0.0.1:*", "tcp://127.0.0.1:0", "tcp://*:5556", "tcp://*:*", "tcp://0.0.0.0:*"]
+BAD = [
+    "",
+    "tcp",
+    "127.0.0.1:5556",
+    "udp://127.0.0.1:5556",
+    "pgm://x:1",
+    "TCP://127.0.0.1:5556",
+    "http://127.0.0.1:80",
+    "tcp://",
+    "ipc://",
+    "inproc://",
+    "tcp://127.0.0.1",
+    "tcp://127.0.0.1:",
+    "tcp://:5556",
+    "tcp://127.0.0.1:65536",
+    "tcp://127.0.0.1:-1",
+    "tcp://127.0.0.1:http",
+    "tcp://127.0.0.1:５５５６",
+    "ipc://" + "x" * (MAX_PATH_BYTES + 1),
+    "ipc://" + "ä" * (MAX_PATH_BYTES // 2 + 1),
+]
+
+
+@pytest.mark.parametrize("verb", ["bind", "connect"])
+@pytest.mark.parametrize("address", GOOD)
+def test_an_address_is_good_for_both_sides(verb: str, address: str) -> None:
+    check(address, verb)
+
+
+@pytest.mark.parametrize("address", BIND_ONLY)
+def test_a_wildcard_is_for_bind_alone(address: str) -> None:
+    check(address, "bind")
+    with pytest.raises(ValueError) as told:
+        check(address, "connect")
+    assert address in str(told.value)
+
+
+@pytest.mark.parametrize("verb", ["bind", "connect"])
+@pytest.mark.parametrize("address", BAD)
+def test_what_is_no_address_is_refused_by_name(verb: str, address: str) -> None:
+    with pytest.raises(ValueError) as told:
+        check(address, verb)
+    assert f"{verb}={address!r}" in str(told.value)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"tcp://127.0.0.1:5556", ["tcp://127.0.0.1:5556", 5], object()])
+def test_what_is_no_string_is_a_type_error(given: Any) -> None:
+    with pytest.raises(TypeError):
+        addresses(given, "bind")
+
+
+def test_one_address_or_several_become_a_tuple() -> None:
+    assert addresses("inproc://a", "bind") == ("inproc://a",)
+    assert addresses(["inproc://a", "ipc://b"], "bind") == ("inproc://a", "ipc://b")
+    assert addresses((name for name in ("inproc://a",)), "bind") == ("inproc://a",)
+    assert addresses((), "bind") == ()
+
+
+@given(st.text(), st.sampled_from(["bind", "connect"]))
+def test_no_text_makes_it_raise_anything_else(text: str, verb: str) -> None:
+    for address in (text, f"tcp://{text}", f"ipc://{text}", f"inproc://{text}"):
+        try:
+            check(address, verb)
+        except ValueError:
+            continue
+
+
+def test_a_path_is_live_while_somebody_listens(ipc_address: str) -> None:
+    path = ipc_address.removeprefix("ipc://")
+    assert not ipc_is_live(ipc_address)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        assert not ipc_is_live(ipc_address)
+        listening.listen()
+        assert ipc_is_live(ipc_address)
+    assert not ipc_is_live(ipc_address)
+    assert not ipc_is_live("ipc://*")
+
+
+def test_an_abstract_name_is_live_while_somebody_listens(ipc_address: str) -> None:
+    name = ipc_address.removeprefix("ipc://").replace("/", ".")
+    assert not ipc_is_live(f"ipc://@{name}")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0{name}")
+        listening.listen()
+        assert ipc_is_live(f"ipc://@{name}")
+
+
+def test_a_path_whose_listener_is_too_busy_to_accept_is_live(ipc_address: str) -> None:
+    path = ipc_address.removeprefix("ipc://")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(0)
+        waiting = []
+        while True:
+            caller = socket.socket(socket.AF_UNIX)
+            waiting.append(caller)
+            caller.setblocking(False)
+            if caller.connect_ex(path) == errno.EAGAIN:
+                break
+        assert ipc_is_live(ipc_address)
+        for caller in waiting:
+            caller.close()
