@@ -76,7 +76,7 @@ def test_one_address_or_several_in_any_iterable(kind, make, inproc_address):
     for given in (names, tuple(names), iter(names), (name for name in names)):
         with make(kind.make, bind=given) as endpoint:
             assert endpoint.addresses == tuple(names)
-    with make(kind.make, bind=names[0], connect=names[1]) as endpoint:
+    with make(kind.make, bind=names[0], connect=names[1], linger=0) as endpoint:
         assert endpoint.addresses == tuple(names)
 
 

@@ -182,7 +182,7 @@ def test_a_server_that_takes_no_more_makes_requests_unavailable(rows, make, addr
         go.wait(LONG)
         return message.body[0]
 
-    second = make(zbus.Replier, handler=wait, bind=address, high_water_mark=1, concurrency=1)
+    second = make(zbus.Replier, handler=wait, bind=address, high_water_mark=10, concurrency=1)
     first = make(row.first, connect=second.addresses[0], high_water_mark=1)
     row.ready(first, second)
     body, taken, full = b"x" * 500_000, 0, False

@@ -38,7 +38,7 @@ class Server:
 @pytest.fixture
 def client(make):
     def client(*servers, **options):
-        requester = make(zbus.Requester, connect=[server.address for server in servers], **options)
+        requester = make(zbus.Requester, connect=[server.address for server in servers], linger=0, **options)
         requester.wait_for_peers(len(servers), timeout=LONG)
         return requester
 
@@ -164,10 +164,9 @@ def test_a_stopping_server_refuses_and_the_next_one_serves(make, client, wait_un
     stopping, other = Server(make, "stopping", hangs=True), Server(make, "other")
     requester = client(stopping, other)
     held = gevent.spawn(requester.request, "held", timeout=LONG)
-    gevent.idle()
-    if not stopping.ran:
-        held.get(timeout=LONG)
-        held = gevent.spawn(requester.request, "held", timeout=LONG)
+    wait_until(lambda: stopping.came.is_set() or held.ready())
+    if held.ready():
+        held = gevent.spawn(requester.request, "held", timeout=LONG)  # the two take turns
     assert stopping.came.wait(LONG)
     end = gevent.spawn(stopping.replier.stop, LONG)
     wait_until(lambda: stopping.replier.state == "stopping")

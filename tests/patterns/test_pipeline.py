@@ -89,6 +89,7 @@ def test_many_greenlets_iterate_one_pull(make, address):
             gevent.idle()
     assert sorted(chain(*shares)) == list(range(400))
     assert sum(map(bool, shares)) > 1
+    push.close()
     pull.close()
     gevent.joinall(workers, timeout=LONG, raise_error=True)
 

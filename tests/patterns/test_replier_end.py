@@ -21,11 +21,17 @@ def failing(error, requester, body):
         requester.request(body, timeout=LONG)
 
 
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    """A server that stops does not stay for clients that stay."""
+    monkeypatch.setattr("zbus.patterns.replier.REFUSE", 0.02)
+
+
 @pytest.fixture
 def linked(make, address):
     def linked(handler, *, client=None, **options):
         replier = make(zbus.Replier, handler, bind=address, **options)
-        requester = make(zbus.Requester, connect=replier.addresses[0], **(client or {}))
+        requester = make(zbus.Requester, connect=replier.addresses[0], linger=0, **(client or {}))
         requester.wait_for_peers(timeout=LONG)
         return replier, requester
 
@@ -39,7 +45,7 @@ def test_stop_from_inside_the_handler_still_replies(make, address):
         return message.body
 
     replier = make(zbus.Replier, handler, bind=address)
-    requester = make(zbus.Requester, connect=replier.addresses[0])
+    requester = make(zbus.Requester, connect=replier.addresses[0], linger=0)
     running = gevent.spawn(replier.run)
     assert requester.request("before", timeout=LONG) == "before"
     assert requester.request("stop", timeout=LONG) == "stop"
@@ -53,7 +59,7 @@ def test_stop_from_inside_the_handler_of_one_that_nobody_runs(make, address, wai
         return message.body
 
     replier = make(zbus.Replier, handler, bind=address)
-    requester = make(zbus.Requester, connect=replier.addresses[0])
+    requester = make(zbus.Requester, connect=replier.addresses[0], linger=0)
     assert requester.request("stop", timeout=LONG) == "stop"
     requester.close()
     wait_until(lambda: replier.state == "closed")
@@ -94,7 +100,7 @@ def test_stop_finishes_what_runs_and_refuses_what_is_queued(linked, wait_until):
 
     def attempt(body):
         try:
-            return requester.request(body, timeout=1)
+            return requester.request(body, timeout=LONG if body < 2 else 0.3)
         except zbus.Unavailable:
             return "refused"
 

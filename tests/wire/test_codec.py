@@ -186,7 +186,8 @@ def test_nesting_goes_as_deep_as_msgpack_does():
 
 
 class Thing:
-    pass
+    def __repr__(self):
+        return "a thing"
 
 
 @pytest.mark.parametrize(

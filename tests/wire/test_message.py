@@ -84,7 +84,7 @@ def test_no_beginning_of_headers_is_headers():
     assert decode_headers(data) == GOOD
 
 
-@pytest.mark.parametrize("headers", [[("a", 1)], "a", 5, {1: 2}, {b"a": 1}, {"a": object()}, {"a": {1, 2}}], ids=repr)
+@pytest.mark.parametrize("headers", [[("a", 1)], "a", 5, {1: 2}, {b"a": 1}, {"a": ...}, {"a": {1, 2}}], ids=repr)
 def test_headers_that_are_no_map_of_text_are_refused_at_the_call(headers):
     with pytest.raises(TypeError):
         encode_headers(headers, Msgpack())

@@ -151,7 +151,8 @@ class Monitor:
         for descriptor in refused:
             self._refused.add(descriptor)
             cut(descriptor)
-        self._report("refused", address, "a PAIR has one peer, and one is there or has left something unread")
+        reason = "and one is connected" if self.peers else "and the last one left something that is not read yet"
+        self._report("refused", address, f"a PAIR has one peer, {reason}")
 
     def _lost(self, descriptor: int, address: str) -> None:
         self.descriptors.pop(descriptor, None)

@@ -7,7 +7,12 @@ made good here: peers are told of one another, and a connected socket is connect
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Protocol
+
+import zmq
+
+from .context import open_socket
 
 
 class Party(Protocol):
@@ -68,11 +73,6 @@ def connected(address: str, party: Party) -> None:
     name.link(address)
 
 
-def is_known(address: str) -> bool:
-    """Is anybody bound or connected to the name?"""
-    return address in _names
-
-
 def is_full(address: str) -> bool:
     """Is somebody bound to the name who would refuse one more peer?"""
     bound = _names[address].bound if address in _names else None
@@ -84,6 +84,18 @@ def attend(address: str) -> None:
     bound = _names[address].bound if address in _names else None
     if bound is not None:
         bound.attend()
+
+
+def let_go(addresses: Iterable[str]) -> None:
+    """libzmq keeps a closed socket whose connection still waits for a bind: bind, if nobody else is there."""
+    for address in addresses:
+        if address not in _names:
+            with open_socket(zmq.PAIR) as gate:
+                gate.set(zmq.LINGER, 0)
+                try:
+                    gate.bind(address)
+                except zmq.ZMQError:
+                    continue
 
 
 def unbound(address: str, party: Party, closing: bool = False) -> None:

@@ -146,7 +146,7 @@ TABLE: tuple[Option, ...] = (
         2.0,
         "float | None",
         "seconds between probes; a peer that is silent for three of them is dropped; None: no probes. A Requester "
-        "sends ZMTP pings, which find a stopped process too; the others TCP keep-alive, which backpressure cannot upset",
+        "sends ZMTP pings, which find a stopped process too; others TCP keep-alive, which backpressure cannot upset",
         lambda value: value is None or _is_seconds(value),
         "seconds above 0, or None",
         _keep_alive,

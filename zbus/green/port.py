@@ -14,15 +14,14 @@ from . import inproc
 from .address import ipc_is_live
 from .context import open_socket
 from .events import Monitor
+from .near import Near
 from .options import Flags
 
 #: How often, five milliseconds apart, to look after a connection that is being dropped.
 _ATTEND = 10
-#: Seconds before a PAIR's first attempt to connect anew over inproc, doubling up to the longest between two.
-_RETURN, _LONGEST_RETURN = 0.002, 0.1
 
 
-class Port:
+class Port(Near):
     """One green socket, the addresses it is at, and its peers.
 
     `report` is called on the hub with the port and with kind, address and reason of each ``connected``,
@@ -103,7 +102,7 @@ class Port:
         self.monitor.expect(address)
         self.connected.append(address)
         if address.startswith("inproc://") and not self._join(address):
-            self._return(address, _RETURN)
+            self._return(address)
 
     def disconnect(self, address: str) -> None:
         """Stop being connected to, or bound at, an address; `ValueError` if it is neither."""
@@ -144,7 +143,7 @@ class Port:
     def _attend(self, turns: int) -> None:
         """Have libzmq carry out what was asked: it does so in calls on the socket, and there may be none for long."""
         if turns and not self.socket.closed:
-            self._catch_up()
+            self.attend()
             timer = self.socket.readiness.hub.loop.timer(0.005, ref=False)
             timer.start(self._attend, turns - 1)
 
@@ -165,7 +164,7 @@ class Port:
 
     def _heard(self, kind: str, address: str, reason: str) -> None:
         if kind == "connected":
-            self._catch_up()
+            self.attend()
         elif kind == "disconnected" and self._most is not None:
             self._attend(_ATTEND)  # a PAIR takes no other peer before this one's end is carried out
         self._report(self, kind, address, reason)
@@ -177,92 +176,11 @@ class Port:
         ready.nudge()
         return bool(events & zmq.POLLOUT) or self.socket.closed
 
-    def _catch_up(self) -> None:
+    def attend(self) -> None:
         """Have libzmq attach the new peer now: a send within its millisecond of throttling would pass him by."""
         ready = self.socket.readiness
         ready.events()
         ready.nudge()
-
-    def admit(self, address: str) -> bool:
-        """A peer came over inproc."""
-        if not self.has_room():
-            self._later("refused", address, "a PAIR has one peer, and one is connected")
-            return False
-        self._near += 1
-        self._later("connected", address, "")
-        return True
-
-    def leave(self, address: str) -> None:
-        """A peer over inproc has gone."""
-        self._near -= 1
-        self._later("disconnected", address, "the peer was closed")
-
-    def reconnect(self, address: str, closing: bool = False) -> bool:
-        """The bound side of an inproc name went: wait for the next. What one `closing` sent stays to be read.
-
-        False: not yet; it will report itself to `inproc` as connected.
-        """
-        ready = self.socket.readiness
-        if ready.callback is not None:
-            ready.hub.loop.run_callback(self._reconnect_drained, address)
-            return False
-        if self._most is not None:
-            self._return(address, _RETURN)
-            return False
-        if not closing or self._deaf:
-            self._quietly(self.socket.disconnect, address)
-        self.socket.connect(address)  # beside the old pipe, which ends by itself once it is read
-        return True
-
-    def _reconnect_drained(self, address: str) -> None:
-        """On the hub: read all there is, then drop the old pipe, so that nothing more is sent into it."""
-        callback = self.socket.readiness.callback
-        if callback is not None and address in self.connected:
-            callback()
-            self._quietly(self.socket.disconnect, address)
-            self.socket.connect(address)
-            inproc.connected(address, self)
-
-    def _join(self, address: str) -> bool:
-        """Tell `inproc` of a connection, unless libzmq has not made it: a PAIR takes no second pipe while the one to
-        a peer that went is not read and gone, on either side."""
-        if self._most is not None and not inproc.is_full(address):
-            inproc.attend(address)
-            self._catch_up()
-            if not self.socket.readiness.events() & zmq.POLLOUT:
-                return False
-        inproc.connected(address, self)
-        return True
-
-    def has_room(self) -> bool:
-        """May one more peer come?"""
-        return self._most is None or self.peers < self._most
-
-    def attend(self) -> None:
-        """Have libzmq take in who has connected over inproc."""
-        self._catch_up()
-
-    def _return(self, address: str, pause: float) -> None:
-        """Connect a PAIR anew over inproc, in a while."""
-        self._returning.add(address)
-        timer = self.socket.readiness.hub.loop.timer(pause, ref=False)
-        timer.start(self._try_return, address, min(2 * pause, _LONGEST_RETURN))
-
-    def _try_return(self, address: str, pause: float) -> None:
-        if address not in self._returning or self.socket.closed:
-            return
-        self._returning.discard(address)
-        ready = self.socket.readiness
-        ready.nudge()
-        if not ready.events() & zmq.POLLIN:
-            self._quietly(self.socket.disconnect, address)
-            self.socket.connect(address)
-            if self._join(address):
-                return
-        self._return(address, pause)
-
-    def _later(self, kind: str, address: str, reason: str) -> None:
-        self.socket.readiness.hub.loop.run_callback(self._heard, kind, address, reason)
 
     # -- the end -------------------------------------------------------------------------------------
 
@@ -279,7 +197,7 @@ class Port:
             return True
         milliseconds = -1 if linger is None else int(linger * 1000)
         if near and linger is not None:
-            self.socket.readiness.hub.loop.timer(linger, ref=False).start(_let_go, near)
+            self.socket.readiness.hub.loop.timer(linger, ref=False).start(inproc.let_go, near)
         if not (wait and far):
             self.socket.monitor(None, 0)
             self.socket.close(milliseconds)
@@ -301,15 +219,3 @@ class Port:
                 os.close(descriptor)
             except OSError:
                 continue
-
-
-def _let_go(addresses: list[str]) -> None:
-    """libzmq keeps a closed socket whose inproc connection still waits for a bind: bind, if nobody else is there."""
-    for address in addresses:
-        if not inproc.is_known(address):
-            with open_socket(zmq.PAIR) as gate:
-                gate.set(zmq.LINGER, 0)
-                try:
-                    gate.bind(address)
-                except zmq.ZMQError:
-                    continue

@@ -218,7 +218,7 @@ class Runner(Service):
 
 
 class _Signals:
-    """SIGTERM and SIGINT call `ask`, once; the second one finds the handlers that were there before."""
+    """SIGTERM and SIGINT call `ask`, once; the second one ends the process."""
 
     def __init__(self, ask: Callable[[], object]) -> None:
         self._ask = ask
@@ -234,13 +234,18 @@ class _Signals:
                 self._watchers.append(gevent.signal_handler(number, self._came))
 
     def _came(self) -> None:
-        self._restore()
+        self._cancel()
+        for number in self._before:  # the system's own way: one of Python's could wait until the loop wakes
+            signal.signal(number, signal.SIG_DFL)
         self._ask()
 
-    def _restore(self) -> None:
+    def _cancel(self) -> None:
         for watcher in self._watchers:
             watcher.cancel()
         self._watchers = []
+
+    def _restore(self) -> None:
+        self._cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("zbus")
 
+#: Replies that may wait for one client. A reply that finds no room is lost, and its caller waits in vain, so there is
+#: room for a burst that libzmq's thread is too busy to take, whatever the high-water mark of requests is.
+REPLIES = 10_000
 #: Seconds for which a server that stops stays to refuse what still comes.
 REFUSE = 0.5
 
@@ -69,8 +72,7 @@ class Replier(Endpoint, Runner):
             raise ValueError(f"concurrency is a whole number of greenlets, 1 or more, not {concurrency!r}")
         if self._options["codec"] == "frames":
             raise ValueError("codec='frames' cannot say where a request's envelope ends; use 'raw' for bytes")
-        # a client that reads always has room for the replies to what was taken from him
-        self._flags = ((SNDHWM, max(self._options["high_water_mark"], 2 * concurrency)),)
+        self._flags = ((SNDHWM, max(self._options["high_water_mark"], REPLIES)),)
         self._handler = handler
         self._concurrency = concurrency
         self._sent = self._received = self._repeated = self._refused = self._expired = self._failed = 0
