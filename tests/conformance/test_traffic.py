@@ -137,6 +137,26 @@ def test_a_full_queue_makes_send_wait_and_loses_nothing(rows, name, make, addres
 
 
 @pytest.mark.parametrize("name", ["pair", "push-pull"])
+def test_who_does_not_read_for_many_heartbeats_loses_nothing(rows, name, make, address):
+    """libzmq reads no pong behind a full queue: heartbeats must not take a busy peer for a dead one."""
+    row = rows[name]
+    options = {"high_water_mark": 2, "heartbeat": 0.02}
+    second = make(row.second, bind=address, **options)
+    first = make(row.first, connect=second.addresses[0], **options)
+    row.ready(first, second)
+    body, sent, full = b"x" * 100_000, 0, False
+    with gevent.Timeout(LONG):
+        while not full:
+            try:
+                first.send([sent, body], timeout=0.3)
+                sent += 1
+            except zbus.TimeoutExpired:
+                full = True
+    assert first.peers == second.peers == 1
+    assert [second.recv(timeout=LONG).body[0] for _ in range(sent)] == list(range(sent))
+
+
+@pytest.mark.parametrize("name", ["pair", "push-pull"])
 def test_many_greenlets_send_and_receive_whole_messages(rows, name, make, address):
     row = rows[name]
     second = make(row.second, bind=address, high_water_mark=5)

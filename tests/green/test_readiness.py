@@ -160,6 +160,21 @@ def test_readers_are_served_in_the_order_they_came(linked: Any) -> None:
     assert got == [(number, b"%d" % number) for number in range(5)]
 
 
+def test_a_wake_up_for_nothing_costs_no_reader_his_place(opened: Any, inproc_address: str) -> None:
+    mine = opened(zmq.PULL)
+    mine.bind(inproc_address)
+    readers = [gevent.spawn(mine.recv) for _ in range(3)]
+    until(lambda: len(mine.readiness.readers) == 3)
+    others = []
+    for number in range(3):
+        first = mine.readiness.readers[0]
+        others.append(opened(zmq.PUSH))
+        others[-1].connect(inproc_address)  # signals, and there is nothing to receive
+        until(lambda head=first: mine.readiness.readers[0] is not head)
+        others[-1].send(b"%d" % number)
+        assert readers[number].get(timeout=5) == b"%d" % number
+
+
 @pytest.mark.parametrize("killed", [0, 1, 2])
 def test_a_reader_that_is_killed_as_its_message_comes_leaves_it_to_the_next(linked: Any, killed: int) -> None:
     mine, other = linked()

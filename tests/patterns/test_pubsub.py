@@ -195,6 +195,26 @@ def test_who_asks_twice_is_counted_once_and_gone_when_he_leaves(linked, wait_unt
     wait_until(nobody)
 
 
+def test_a_subscriber_that_binds_is_counted_while_he_is_there_and_once(make, address, wait_until):
+    listener = make(zbus.Subscriber, bind=address, topics="a")
+    where = listener.addresses[0]
+    speaker = make(zbus.Publisher, connect=where)
+
+    def nobody():
+        try:
+            speaker.wait_for_subscribers("a", timeout=0)
+        except zbus.TimeoutExpired:
+            return True
+
+    for _ in range(3):
+        speaker.wait_for_subscribers("a", timeout=LONG)
+        with pytest.raises(zbus.TimeoutExpired, match="there are 1"):
+            speaker.wait_for_subscribers("a", 2, timeout=0)
+        listener.close()
+        wait_until(nobody)
+        listener = make(zbus.Subscriber, bind=where, topics="a")
+
+
 def test_a_subscriber_hears_all_of_its_publishers(make, address, inproc_address):
     inproc_address += ".other"
     speakers = [make(zbus.Publisher, bind=where) for where in (address, inproc_address)]

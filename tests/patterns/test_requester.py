@@ -93,9 +93,8 @@ def test_callers_that_wait_for_room_do_not_spin(linked, monkeypatch):
     go = Event()
     _, requester = linked(
         lambda message: go.wait(LONG),
-        server={"concurrency": 1, "high_water_mark": 1, "heartbeat": None, "linger": 0},
+        server={"concurrency": 1, "high_water_mark": 1, "linger": 0},
         high_water_mark=1,
-        heartbeat=None,
         linger=0,
     )
 

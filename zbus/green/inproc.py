@@ -113,11 +113,12 @@ def unbound(address: str, party: Party, closing: bool = False) -> None:
     _drop_if_empty(address, name)
 
 
-def disconnected(address: str, party: Party) -> None:
-    """`party` is no longer connected; one that was refused for its sake may come in."""
+def disconnected(address: str, party: Party) -> bool:
+    """`party` is no longer connected; one that was refused for its sake may come in. True: it had a peer."""
     name = _names.get(address)
     if name is None:
-        return
+        return False
+    had_peer = party in name.linked
     if party in name.waiting:
         name.waiting.remove(party)
     elif party in name.linked:
@@ -128,6 +129,7 @@ def disconnected(address: str, party: Party) -> None:
             name.waiting = [other for other in name.waiting if other.reconnect(address)]
             name.link(address)
     _drop_if_empty(address, name)
+    return had_peer
 
 
 def _drop_if_empty(address: str, name: _Name) -> None:

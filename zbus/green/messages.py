@@ -80,13 +80,15 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         """`attempt` said EAGAIN: wait and try until it does not; on expiry once more, for timers run before sockets."""
         ready = self._ready
         deadline = None if timeout is None else monotonic() + timeout
+        ahead = False
         while True:
             if error.errno != _AGAIN:
                 self._raise(error)
             left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 raise TimeoutExpired(f"nothing to receive within {timeout} s") from None
-            told = ready.wait_read(left) or ready.told(left or 0.0)
+            ahead = ready.wait_read(left, ahead)
+            told = ahead or ready.told(left or 0.0)
             try:
                 result = attempt()
             except SocketError as again:
@@ -150,6 +152,7 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         ready.left -= 1
         deadline = None if timeout is None else monotonic() + timeout
         queued = bool(ready.writers) and (timeout is None or timeout > 0)  # others were first
+        ahead = False
         while queued or not self.offer(frames):
             if self._router:
                 return False
@@ -159,7 +162,7 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
                     f"no room to send within {timeout} s: every peer's queue is full, or there is no peer"
                 )
             queued = False
-            ready.wait_write(left)
+            ahead = ready.wait_write(left, ahead)
         return True
 
     def _raise(self, error: SocketError) -> NoReturn:

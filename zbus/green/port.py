@@ -165,8 +165,9 @@ class Port(Near):
     def _heard(self, kind: str, address: str, reason: str) -> None:
         if kind == "connected":
             self.attend()
-        elif kind == "disconnected" and self._most is not None:
-            self._attend(_ATTEND)  # a PAIR takes no other peer before this one's end is carried out
+        elif kind == "disconnected":
+            # nothing more is sent to him; and a PAIR takes no other peer before this one's end is carried out
+            self._attend(1 if self._most is None else _ATTEND)
         self._report(self, kind, address, reason)
 
     def _has_room(self) -> bool:
@@ -191,7 +192,8 @@ class Port(Near):
             self.unbind(address, closing=True)
         near = [a for a in self.connected if a.startswith("inproc://")]
         for address in near:
-            inproc.disconnected(address, self)
+            if inproc.disconnected(address, self):  # now, not when libzmq's thread comes to it: its peer would send on
+                self._quietly(self.socket.disconnect, address)
         if self.socket.closed:  # its context has ended
             self.monitor.close()
             return True
@@ -210,7 +212,7 @@ class Port(Near):
             self.monitor.gone.wait(None if linger is None else linger + 0.5)
         finally:
             self.monitor.readiness.release()
-        return linger is None or monotonic() - began < max(linger, 0.005)
+        return linger is None or monotonic() - began < max(linger - 0.005, 0.005)  # libzmq counts in milliseconds
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's connections without a word to libzmq."""

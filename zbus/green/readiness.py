@@ -88,16 +88,19 @@ class Readiness:
 
     # -- waiting -----------------------------------------------------------------------------------
 
-    def wait_read(self, seconds: float | None) -> bool:
-        """Park until there may be something to receive; call after a receive said EAGAIN. False: time is over."""
+    def wait_read(self, seconds: float | None, ahead: bool = False) -> bool:
+        """Park until there may be something to receive; call after a receive said EAGAIN. False: time is over.
+
+        One who was woken for nothing parks again `ahead` of the others, where he stood.
+        """
         self.drained = True
         if self.writers:
             self.nudge()
-        return self._park(self.readers, seconds)
+        return self._park(self.readers, seconds, ahead)
 
-    def wait_write(self, seconds: float | None) -> bool:
-        """Park until there may be room to send. False: time is over."""
-        return self._park(self.writers, seconds)
+    def wait_write(self, seconds: float | None, ahead: bool = False) -> bool:
+        """Park until there may be room to send. False: time is over. `ahead` as in `wait_read`."""
+        return self._park(self.writers, seconds, ahead)
 
     def writable(self) -> bool:
         """Is there room after all? Call after a send said EAGAIN, which does not mean that libzmq looked."""
@@ -106,14 +109,17 @@ class Readiness:
             self.nudge()
         return bool(events & _OUT)
 
-    def _park(self, queue: deque[Waiter], seconds: float | None) -> bool:
+    def _park(self, queue: deque[Waiter], seconds: float | None, ahead: bool) -> bool:
         hub = self.hub
         if get_hub() is not hub:
             raise WrongThread("this socket was opened in another OS thread; open one in each thread that needs it")
         if getcurrent() is hub:
             raise RuntimeError("cannot wait on the hub; call this from a greenlet, or with timeout=0")
         waiter = Waiter(hub)
-        queue.append(waiter)
+        if ahead:
+            queue.appendleft(waiter)
+        else:
+            queue.append(waiter)
         self.hold()
         timer = None
         if seconds is not None:

@@ -159,8 +159,9 @@ class Socket(MessageSocket):
             ready.left = ready.burst.look()
         ready.left -= 1
         deadline = None if timeout is None else monotonic() + timeout
+        ahead = False
         if ready.writers and not once and (timeout is None or timeout > 0):  # others were first
-            ready.wait_write(timeout)
+            ahead = ready.wait_write(timeout)
         looked = False
         while True:
             try:
@@ -182,7 +183,7 @@ class Socket(MessageSocket):
                     f"no room to send within {timeout} s: every peer's queue is full, or there is no peer"
                 )
             if not ready.writable():
-                ready.wait_write(left)
+                ahead = ready.wait_write(left, ahead)
         self.lost += 1
         return False
 

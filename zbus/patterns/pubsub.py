@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ProtocolError
 from ..green.events import EndpointEvent
 from ..green.messages import SocketError
-from ..green.options import SUB, SUBSCRIBE, UNSUBSCRIBE, VERBOSE, XPUB, Options, Timeout
+from ..green.options import IMMEDIATE, SUB, SUBSCRIBE, UNSUBSCRIBE, VERBOSE, XPUB, Options, Timeout
 from ..green.port import Port
 from ..green.service import DECLARED, OPEN, _thread, weakly
 from ..wire.batch import Batch, OpenBatch
@@ -42,7 +42,7 @@ class Publisher(Endpoint):
     """
 
     _kind = XPUB
-    _flags = VERBOSE
+    _flags = (*VERBOSE, *IMMEDIATE)  # else a subscriber that we connect to counts on when he has gone, twice when back
     _sent = 0
 
     def __init__(

@@ -186,13 +186,13 @@ class Requester(Endpoint):
                 ready.drained = True
                 break
             try:
-                self._reply(*read_reply(frames))
+                self._reply(server, *read_reply(frames))
             except ProtocolError as error:
                 self._refuse(error)
         if self._queue:
             self._room()
 
-    def _reply(self, key: bytes, body: bytes, headers: bytes | None) -> None:
+    def _reply(self, server: Server, key: bytes, body: bytes, headers: bytes | None) -> None:
         call = self._calls.get(key)
         if call is None or call.outcome is not None:
             self._late += 1
@@ -204,16 +204,16 @@ class Requester(Endpoint):
             except ProtocolError as unreadable:
                 error = unreadable
         if isinstance(error, dict) and error.get("type") == "Unavailable":
-            self._refused_by(call)
+            self._refused_by(server, call)
         else:
             self._received += 1
             settle(call, (body, error))
 
-    def _refused_by(self, call: Call) -> None:
+    def _refused_by(self, server: Server, call: Call) -> None:
         self._refused += 1
-        if call.server is not None:
-            call.server.shun(monotonic())
-            call.give_back()
+        server.shun(monotonic())
+        call.give_back()
+        if call.server is server:  # it may be out elsewhere by now, on its next attempt
             settle(call, _REFUSED)
 
     def _result(self, body: bytes, error: Any) -> Any:
