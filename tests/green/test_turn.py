@@ -17,7 +17,7 @@ from zbus.errors import TimeoutExpired
 from zbus.green import Socket
 from zbus.green.turn import LOOK, Burst, turn
 
-MANY = 20_000
+MANY = 5_000
 
 
 class Ticker:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zbus.wire.batch import Batch, Batches
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def drained(batches: Batches) -> list[tuple[bytes, object, list[bytes]]]:

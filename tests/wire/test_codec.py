@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from zbus.errors import ProtocolError
 from zbus.wire.codec import MAX_ITEMS, Codec, Frames, Json, Msgpack, Raw, codec
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 UTC = datetime.timezone.utc
 EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))

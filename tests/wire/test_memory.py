@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from zbus.wire.memory import Memory
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 A, B, C = [b"a", b""], [b"b", b""], [b"c", b""]
 

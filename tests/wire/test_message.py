@@ -13,7 +13,7 @@ from zbus.errors import ProtocolError
 from zbus.wire.codec import Msgpack
 from zbus.wire.message import MAX_HEADER_BYTES, NO_HEADERS, Message, decode_headers, encode_headers
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 GOOD = {"traceparent": "00-01", "n": 2**64 - 1, "list": [1, {"a": None}]}
 

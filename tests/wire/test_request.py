@@ -23,7 +23,7 @@ from zbus.wire.request import (
     read_reply,
 )
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 KEY = bytes(range(16))
 FOREVER = 0x7FFF_FFFF

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zbus.wire import sequence
 from zbus.wire.sequence import LastValues, Numbering, Seen, Tracker
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 P, Q, R = b"pppppppp", b"qqqqqqqq", b"rrrrrrrr"
 NEXT, KNOWN = Seen(fresh=True), Seen(fresh=False)

@@ -10,7 +10,7 @@ from zbus.errors import ProtocolError
 from zbus.wire.subscription import CACHE, Subscriptions, each
 from zbus.wire.topic import Pattern, PatternTree
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_one_topic_or_several_are_listed():

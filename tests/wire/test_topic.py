@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zbus.errors import ProtocolError
 from zbus.wire.topic import MAX_TOPIC_BYTES, Pattern, PatternTree, decode_topic, encode_topic
 
-moderate = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.sampled_from(["a", "b", "ab", "", "é"])
 topics = st.lists(words, min_size=1, max_size=6).map(".".join).filter(bool)
