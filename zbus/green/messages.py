@@ -49,6 +49,9 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
 
     def take(self) -> list[bytes]:
         """The next message if there is one, all its frames; `zmq.Again` if not."""
+        if self._router:  # the peer's identity: cheap to take as it is, for there is always more behind it
+            identity = receive_frame(self, NOBLOCK)
+            return [identity, *self.rest(receive_frame(self, NOBLOCK, False))]
         return self.rest(receive_frame(self, NOBLOCK, False))
 
     def rest(self, frame: Any) -> list[bytes]:

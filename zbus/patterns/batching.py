@@ -65,7 +65,7 @@ class Batcher:
         if batches.add(value, headers, topic):
             if not self._try_send():
                 gevent.spawn(self._send_when_possible)
-        else:
+        elif self._timer is None:
             self._start_timer()
 
     def flush(self, timeout: Timeout) -> None:

@@ -70,7 +70,7 @@ class Servers:
 
     def usable(self, before: Server | None, now: float) -> list[Server]:
         """Those that may be asked, best first: fewest calls out, then whose turn it is; `before` only if need be."""
-        usable = [server for server in self if server.port.peers and server.shunned_until <= now]
+        usable = [s for s in self._by_port.values() if s.shunned_until <= now and s.port.peers]
         if len(usable) > 1:
             usable.sort(key=lambda server: (server is before, len(server.calls), server.turn))
         return usable

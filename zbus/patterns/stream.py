@@ -36,8 +36,8 @@ class Sends(Endpoint):
         if not self._packs:
             self._port.socket.transmit(self._frames(body, headers), timeout)
         elif self._batcher is not None:
-            data = self._encode(body)
-            self._batcher.add(data, self._encode_headers(headers), b"", timeout)
+            encoded = None if headers is None else self._encode_headers(headers)
+            self._batcher.add(self._encode(body), encoded, b"", timeout)
         elif headers is not None or self._readiness.writers:
             self._port.socket.transmit(self._frames(body, headers), timeout)
         else:
