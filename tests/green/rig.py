@@ -41,7 +41,8 @@ def fill(socket: Socket, message: bytes = b"filling") -> int:
 def command(source: str, *flags: str) -> list[str]:
     """The command line of a Python program that finds zbus."""
     found = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    return [sys.executable, *flags, "-c", found + textwrap.dedent(source)]
+    forks_on_purpose = ("-W", "ignore:This process (pid:DeprecationWarning")  # beside libzmq's threads
+    return [sys.executable, *forks_on_purpose, *flags, "-c", found + textwrap.dedent(source)]
 
 
 def run(source: str, *arguments: str, flags: tuple[str, ...] = (), seconds: float = 20) -> str:
