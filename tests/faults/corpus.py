@@ -30,6 +30,9 @@ BODIES = {
     "an extension of a number below zero": b"\xd4\xfbx",
 }
 
+if msgpack.version < (1, 2, 4):  # msgpack takes it for a time
+    del BODIES["a timestamp beyond its nanoseconds"]
+
 #: What can be no headers.
 HEADERS = {
     "no bytes": b"",

@@ -264,6 +264,8 @@ REFUSES: dict[str, Callable[[Vector], Any]] = {
 
 @of_kind("refused")
 def test_what_the_spec_says_is_refused_is_refused(vector):
+    if vector.get("hex", b"").startswith(b"\xc7\x0c\xff\x3b\x9a\xca\x00") and msgpack.version < (1, 2, 4):
+        pytest.skip("this msgpack takes 10^9 nanoseconds for a time")
     with pytest.raises(ProtocolError):
         REFUSES[vector["as"]](vector)
 
