@@ -24,8 +24,8 @@ class Party(Protocol):
     def has_room(self) -> bool:
         """May one more peer come?"""
 
-    def attend(self) -> None:
-        """Have libzmq take in who has connected."""
+    def attend(self) -> int:
+        """Have libzmq take in who has connected; what is possible then."""
 
     def leave(self, address: str) -> None:
         """A peer has gone."""

@@ -28,8 +28,9 @@ class Near:
         """How many peers are connected now."""
         raise AttributeError
 
-    def attend(self) -> None:
-        """Have libzmq carry out what is due on the socket."""
+    def attend(self) -> int:
+        """Have libzmq carry out what is due on the socket; what is possible then."""
+        raise AttributeError
 
     def _heard(self, kind: str, address: str, reason: str) -> None:
         """Something happened to a connection."""
@@ -82,8 +83,7 @@ class Near:
         a peer that went is not read and gone, on either side."""
         if self._most is not None and not inproc.is_full(address):
             inproc.attend(address)
-            self.attend()
-            if not self.socket.readiness.events() & zmq.POLLOUT:
+            if not self.attend() & zmq.POLLOUT:
                 return False
         inproc.connected(address, self)
         return True

@@ -47,7 +47,7 @@ class Port(Near):
         self._returning: set[str] = set()  # inproc names to connect to anew
         for option, value in flags:
             self.socket.set(option, value)
-        self.monitor = Monitor(self.socket, self._heard, most=most, attached=self._has_room)
+        self.monitor = Monitor(self.socket, self._heard, most=most, attached=self._has_attached)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -170,18 +170,19 @@ class Port(Near):
             self._attend(1 if self._most is None else _ATTEND)
         self._report(self, kind, address, reason)
 
-    def _has_room(self) -> bool:
+    def _has_attached(self) -> bool:
         """Has libzmq taken the peer that was accepted? A PAIR takes none before its last one is read and gone."""
+        return bool(self.attend() & zmq.POLLOUT) or self.socket.closed
+
+    def attend(self) -> int:
+        """Have libzmq attach the new peer now: a send within its millisecond of throttling would pass him by.
+
+        What is possible then, as ``EVENTS`` says it.
+        """
         ready = self.socket.readiness
         events = ready.events()
         ready.nudge()
-        return bool(events & zmq.POLLOUT) or self.socket.closed
-
-    def attend(self) -> None:
-        """Have libzmq attach the new peer now: a send within its millisecond of throttling would pass him by."""
-        ready = self.socket.readiness
-        ready.events()
-        ready.nudge()
+        return events
 
     # -- the end -------------------------------------------------------------------------------------
 
