@@ -192,6 +192,30 @@ a.close(); b.close()
     assert sorted(said.splitlines()) == ["0 b'for the parent'", "ticked Closed"]
 
 
+def test_a_child_that_polls_while_a_message_is_on_its_way_does_not_unsubscribe_its_parent_from_it() -> None:
+    said = run(
+        FORK
+        + """
+a, b = open_socket(zmq.PAIR), open_socket(zmq.PAIR)
+a.bind("inproc://poll"); b.connect("inproc://poll")
+reader = quiet(a.recv)
+gevent.sleep(0.001)  # the loop has polled: the kernel knows of the reader
+gevent.sleep(0)  # and here it is about to poll again
+sent, go = os.pipe()
+pid = os.fork()
+if not pid:
+    os.read(sent, 1)
+    gevent.sleep(0.01)
+    os._exit(0)
+b.send(b"for the parent")
+os.write(go, b"!")
+print(os.waitpid(pid, 0)[1], reader.join(5), reader.told)
+a.close(); b.close()
+"""
+    )
+    assert said == "0 None [b'for the parent']\n"
+
+
 def test_a_child_that_goes_on_with_its_parents_loop_does_not_touch_the_inherited_socket() -> None:
     said = run(
         FORK

@@ -83,6 +83,8 @@ def _exit() -> None:
 def _forked() -> None:
     """In a child an inherited socket is dropped without touching libzmq: its threads did not come along."""
     global _context
+    if _sockets:  # else the child's next poll is of its parent's epoll, and takes what it has dropped off there, too
+        get_hub().loop.reinit()
     for socket in list(_sockets):
         socket.readiness.abandon()
         socket.__class__ = Inherited

@@ -63,6 +63,9 @@ class Service:
     def _shut(self, wait: bool) -> None:
         """Give everything back; with `wait`, once what was sent has left. Raises nothing for what is closed already."""
 
+    def _before_fork(self) -> None:
+        """In the parent, when it is about to fork: learn what the child will have to drop."""
+
     def _abandon(self) -> None:
         """In a forked child: drop what the parent had open, touching none of it."""
 
@@ -267,6 +270,13 @@ def _close_all() -> None:
     _services.clear()
 
 
+def _before_fork() -> None:
+    thread = _thread()
+    for service in list(_services):
+        if service._owner == thread:
+            service._before_fork()
+
+
 def _after_fork() -> None:
     inherited = list(_services)
     _services.clear()
@@ -275,4 +285,4 @@ def _after_fork() -> None:
 
 
 call_at_exit(_close_all)
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -116,6 +116,10 @@ class Endpoint(Service):
                 linger,
             )
 
+    def _before_fork(self) -> None:
+        for port in self._ports:
+            port.monitor.drain()
+
     def _abandon(self) -> None:
         self._changed.set()
         for port in self._ports:
