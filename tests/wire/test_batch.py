@@ -79,7 +79,27 @@ def test_the_body_is_the_values_one_after_the_other():
     batches = Batches(Batch(messages=2), max_bytes=1000)
     batches.add(b"\x01")
     batches.add(b"\xa1a")
-    assert [(batch.body(), batch.size) for batch in batches.drain()] == [(b"\x01\xa1a", 3)]
+    assert [(batch.body(), batch.room) for batch in batches.drain()] == [(b"\x01\xa1a", 997)]
+
+
+def test_the_plain_batch_takes_values_directly_up_to_the_one_that_closes_it():
+    batches = Batches(Batch(messages=3), max_bytes=5)
+    assert batches.plain is Batches.NONE
+    batches.add(b"topic", topic=b"t")
+    batches.add(b"head", headers=b"h", topic=b"")
+    assert batches.plain is Batches.NONE
+    batches.add(b"1")
+    plain = batches.plain
+    assert (plain.left, plain.room) == (1, 4)
+    batches.add(b"22")
+    assert (plain.left, plain.room) == (0, 2)
+    batches.add(b"333")
+    assert batches.plain is not plain
+    assert (batches.plain.left, batches.plain.room) == (1, 2)
+    batches.close_all()
+    assert batches.plain is Batches.NONE
+    assert (Batches.NONE.left, Batches.NONE.values) == (0, [])
+    assert [values for _, _, values in drained(batches)] == [[b"head"], [b"1", b"22"], [b"topic"], [b"333"]]
 
 
 def test_a_batch_that_could_not_be_sent_stays_and_comes_first_again():
@@ -130,7 +150,7 @@ def test_nothing_is_lost_doubled_or_out_of_order_within_a_topic_and_limits_hold(
         count = 0
         for batch in batches.drain():
             assert 1 <= len(batch.values) <= most
-            assert batch.size == len(batch.body()) <= 12
+            assert batch.room == 12 - len(batch.body()) >= 0
             heard.setdefault(batch.topic, []).extend((value, batch.headers) for value in batch.values)
             count += len(batch.values)
         return count

@@ -47,17 +47,17 @@ class Batcher:
     def __init__(self, batch: Batch, endpoint: Emitter) -> None:
         self._endpoint = endpoint
         self._seconds = batch.seconds
-        self._batches = Batches(batch, max_bytes=endpoint._options["max_message_bytes"])
+        self.batches = Batches(batch, max_bytes=endpoint._options["max_message_bytes"])
         self._sending = BoundedSemaphore(1)
         self._timer: Any = None
         self._closing = False
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return len(self.batches)
 
     def add(self, value: bytes, headers: bytes | None, topic: bytes, timeout: Timeout) -> None:
         """Put a value in its batch; `TimeoutExpired` if one before it found no room: the value was not taken."""
-        batches = self._batches
+        batches = self.batches
         if batches.closed:
             self._send(timeout)
             if self._closing:
@@ -70,7 +70,7 @@ class Batcher:
 
     def flush(self, timeout: Timeout) -> None:
         """Send everything that is open."""
-        self._batches.close_all()
+        self.batches.close_all()
         self._send(timeout)
 
     def _send(self, timeout: Timeout) -> None:
@@ -78,7 +78,7 @@ class Batcher:
         if not self._sending.acquire(timeout=None if timeout is None else max(timeout, 0.0)):
             raise TimeoutExpired(f"no room for a batch within {timeout} s")
         try:
-            for batch in self._batches.drain():
+            for batch in self.batches.drain():
                 self._endpoint._emit(batch, None if deadline is None else deadline - monotonic())
         except Closed:
             raise
@@ -101,7 +101,7 @@ class Batcher:
     def _due(self) -> None:
         """The timer: on the hub, so it cannot wait; a greenlet does if there is no room."""
         self._stop_timer()
-        self._batches.close_all()
+        self.batches.close_all()
         try:
             if not self._try_send():
                 gevent.spawn(self._send_when_possible)

@@ -51,7 +51,7 @@ class Endpoint(Service):
             )
         self._codec = codec(self._options["codec"])
         self._packs = type(self._codec) is Msgpack
-        self._pack = self._codec.encode
+        self._pack = self._codec.pack if self._packs else self._codec.encode
         self._headers_codec = Msgpack()
         self._max_bytes: int = self._options["max_message_bytes"]
         self.name: str = self._options["name"]
@@ -211,7 +211,12 @@ class Endpoint(Service):
     # -- messages ------------------------------------------------------------------------------------
 
     def _encode(self, body: Any) -> bytes:
-        data: bytes = self._pack(body)
+        try:
+            data: bytes = self._pack(body)
+        except Exception:
+            if not self._packs:
+                raise
+            data = self._codec.encode(body)  # says what is wrong, and where
         if len(data) > self._max_bytes:
             raise self._too_large(data)
         return data

@@ -20,4 +20,4 @@ class Pair(Receives, Sends):
 
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`."""
-        return Statistics(sent=self._sent, received=self._received, waiting=self._undelivered(), **self._gauges())
+        return Statistics(sent=self._sent, received=self._received(), waiting=self._undelivered(), **self._gauges())

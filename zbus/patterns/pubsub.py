@@ -286,7 +286,7 @@ class Subscriber(Receives):
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`."""
         return Statistics(
-            received=self._received,
+            received=self._received(),
             unmatched=self._unmatched,
             missed=self._missed,
             repeated=self._repeated,

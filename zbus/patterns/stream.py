@@ -36,8 +36,15 @@ class Sends(Endpoint):
         if not self._packs:
             self._port.socket.transmit(self._frames(body, headers), timeout)
         elif self._batcher is not None:
-            encoded = None if headers is None else self._encode_headers(headers)
-            self._batcher.add(self._encode(body), encoded, b"", timeout)
+            data = self._encode(body)
+            batch = self._batcher.batches.plain
+            size = len(data)
+            if batch.left > 0 and batch.room >= size and headers is None:
+                batch.left -= 1
+                batch.room -= size
+                batch.values.append(data)
+            else:
+                self._batcher.add(data, self._encode_headers(headers), b"", timeout)
         elif headers is not None or self._readiness.writers:
             self._port.socket.transmit(self._frames(body, headers), timeout)
         else:
@@ -58,9 +65,10 @@ class Sends(Endpoint):
 class Receives(Endpoint):
     """The receiving direction."""
 
-    _received = 0
+    _read_in = 0  # messages that came in, delivered or not
 
     def _open(self) -> None:
+        self._read_in = self._received()
         self._pending: deque[Message] = deque()  # came in one frame with others, not yet delivered
         self._bodies: deque[Any] = deque()  # the same, of messages that are nothing but a body
         super()._open()
@@ -81,12 +89,11 @@ class Receives(Endpoint):
             try:
                 frames = self._port.socket.receive(left)
                 if frames:
-                    pending.extend(self._decode(frames))
+                    self._read(frames)
             except ProtocolError as error:
                 self._refuse(error)
             except TimeoutExpired:
                 raise TimeoutExpired(f"{self!r}: nothing to receive within {timeout} s") from None
-        self._received += 1
         return pending.popleft() if pending else Message(bodies.popleft())
 
     def __iter__(self) -> Iterator[Message]:
@@ -109,7 +116,6 @@ class Receives(Endpoint):
             if bodies:
                 body = bodies.popleft()
             elif pending:
-                self._received += 1
                 yield pending.popleft()
                 continue
             else:
@@ -127,7 +133,7 @@ class Receives(Endpoint):
                     if ready.holds:
                         ready.nudge()
                     try:
-                        pending.extend(self._decode(frames))
+                        self._read(frames)
                     except ProtocolError as error:
                         self._refuse(error)
                     continue
@@ -135,16 +141,24 @@ class Receives(Endpoint):
                     ready.nudge()
                 try:
                     body = decode_single(frame)
+                    self._read_in += 1
                 except Exception:  # several values, or none that can be read
                     try:
-                        bodies.extend(self._codec.decode_many(frame))
+                        values = self._codec.decode_many(frame)
+                        self._read_in += len(values)
+                        bodies.extend(values)
                     except ProtocolError as error:
                         self._refuse(error)
                     continue
             message = new(Message)
             message.body, message.topic, message.headers, message.user = body, "", NO_HEADERS, ""
-            self._received += 1
             yield message
+
+    def _read(self, frames: list[bytes]) -> None:
+        """Have the messages in these frames delivered. Raises `ProtocolError`, and then none is."""
+        messages = self._decode(frames)
+        self._read_in += len(messages)
+        self._pending.extend(messages)
 
     def _decode(self, frames: list[bytes]) -> list[Message]:
         """The messages in these frames: ``body [headers]``. Raises `ProtocolError`, and then none is delivered."""
@@ -171,7 +185,10 @@ class Receives(Endpoint):
 
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`."""
-        return Statistics(received=self._received, waiting=self._undelivered(), **self._gauges())
+        return Statistics(received=self._received(), waiting=self._undelivered(), **self._gauges())
+
+    def _received(self) -> int:
+        return self._read_in - self._undelivered()
 
     def _undelivered(self) -> int:
         return len(self._pending) + len(self._bodies) if self._opened() else 0

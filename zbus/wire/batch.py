@@ -24,15 +24,20 @@ class Batch:
 
 
 class OpenBatch:
-    """Values that wait to go out together, all under one topic with one set of headers."""
+    """Values that wait to go out together, all under one topic with one set of headers.
 
-    __slots__ = ("headers", "size", "topic", "values")
+    While `left` is above 0 and `room` not below a value's size, it may simply be appended to `values`, and both counted
+    down: that does not close the batch.
+    """
 
-    def __init__(self, topic: bytes, headers: bytes | None) -> None:
+    __slots__ = ("headers", "left", "room", "topic", "values")
+
+    def __init__(self, topic: bytes, headers: bytes | None, *, left: int, room: int) -> None:
         self.topic = topic
         self.headers = headers
         self.values: list[bytes] = []
-        self.size = 0
+        self.left = left
+        self.room = room
 
     def body(self) -> bytes:
         """The values one after the other: the body of one frame."""
@@ -40,12 +45,19 @@ class OpenBatch:
 
 
 class Batches:
-    """The open batches of one endpoint, one a topic, in the order of their first values."""
+    """The open batches of one endpoint, one a topic, in the order of their first values.
+
+    `plain` is the one for values with neither topic nor headers: senders append to it themselves, which is the common
+    case. Where none is open it is `NONE`, which has no room.
+    """
+
+    NONE = OpenBatch(b"", None, left=0, room=0)
 
     def __init__(self, batch: Batch, *, max_bytes: int) -> None:
         self._messages, self._max_bytes = batch.messages, max_bytes
         self._open: dict[bytes, OpenBatch] = {}
         self.closed: list[OpenBatch] = []
+        self.plain = self.NONE
 
     def __bool__(self) -> bool:
         return bool(self._open or self.closed)
@@ -57,21 +69,34 @@ class Batches:
         """Put a value in its topic's batch; True when `closed` now has something to send at once."""
         batch = self._open.get(topic)
         size = len(value)
-        if batch is None or batch.size + size > self._max_bytes or batch.headers != headers:
-            if batch is not None:
-                self.closed.append(self._open.pop(topic))
-            batch = self._open[topic] = OpenBatch(topic, headers)
-        values = batch.values
-        values.append(value)
-        batch.size += size
-        if len(values) >= self._messages:
-            self.closed.append(self._open.pop(topic))
+        if batch is not None and (batch.room < size or batch.headers != headers):
+            self._close(batch)
+            batch = None
+        if batch is None:
+            batch = self._begin(topic, headers)
+        batch.values.append(value)
+        batch.room -= size
+        batch.left -= 1
+        if batch.left < 0:
+            self._close(batch)
         return bool(self.closed)
+
+    def _begin(self, topic: bytes, headers: bytes | None) -> OpenBatch:
+        batch = self._open[topic] = OpenBatch(topic, headers, left=self._messages - 1, room=self._max_bytes)
+        if not topic and headers is None:
+            self.plain = batch
+        return batch
+
+    def _close(self, batch: OpenBatch) -> None:
+        self.closed.append(self._open.pop(batch.topic))
+        if batch is self.plain:
+            self.plain = self.NONE
 
     def close_all(self) -> None:
         """Close every open batch, in the order of their first values."""
         self.closed.extend(self._open.values())
         self._open.clear()
+        self.plain = self.NONE
 
     def drain(self) -> Iterator[OpenBatch]:
         """Hand out the closed batches; each leaves the list once the caller comes back for the next."""
