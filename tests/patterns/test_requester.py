@@ -33,7 +33,7 @@ def linked(make, address):
 def nothing_is_left(requester):
     assert requester.statistics().waiting == 0
     assert not requester._calls
-    assert not requester._queue
+    assert not requester._parking.queue
     assert not any(server.calls for server in requester._servers)
 
 
@@ -104,7 +104,7 @@ def test_callers_that_wait_for_room_do_not_spin(linked, monkeypatch):
 
     calls = [gevent.spawn(attempt) for _ in range(40)]
     gevent.sleep(0)
-    gevent.get_hub().loop.run_callback(requester._room)  # as a reply or a new peer does
+    gevent.get_hub().loop.run_callback(requester._parking.room, None)  # as a reply or a new peer does
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.2):
         gevent.joinall(calls)
     assert tries["all"] < 1000

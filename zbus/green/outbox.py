@@ -26,7 +26,7 @@ class Outbox:
         self,
         socket: MessageSocket,
         *,
-        wanted: Callable[[Any], bool] = lambda owner: True,
+        wanted: Callable[[Any], bool] | None = None,
         refused: Callable[[Any], object] = lambda owner: None,
     ) -> None:
         self._socket = socket
@@ -50,11 +50,10 @@ class Outbox:
     def flush(self) -> None:
         """Send what waits."""
         waiting, self._waiting = self._waiting, []
-        for frames, owner in waiting:
-            if self._wanted(owner):
-                try:
-                    sent = self._socket.offer(frames)
-                except Closed:
-                    return
-                if not sent:
+        offer, wanted = self._socket.offer, self._wanted
+        try:
+            for frames, owner in waiting:
+                if (wanted is None or wanted(owner)) and not offer(frames):
                     self._refused(owner)
+        except Closed:
+            return

@@ -52,7 +52,6 @@ class Readiness:
         "__weakref__",
         "_fd",
         "_later",
-        "_nudged",
         "_socket",
         "_watcher",
         "backlog",
@@ -63,6 +62,7 @@ class Readiness:
         "hub",
         "left",
         "missed_wakeups",
+        "nudged",
         "readers",
         "turn",
         "writers",
@@ -81,7 +81,7 @@ class Readiness:
         self.callback: Callable[[], object] | None = None
         self.drained = False  # a receive said EAGAIN, and no call since can have taken a signal
         self.missed_wakeups = 0
-        self._nudged = False  # `settle` is due in this turn
+        self.nudged = False  # `settle` is due in this turn
         self._later = False  # and in the next one
         self.holds = 0  # greenlets that depend on this socket
         self._watcher = self.hub.loop.io(fd, 1, ref=False)
@@ -179,8 +179,8 @@ class Readiness:
     def nudge(self) -> None:
         """A call on this socket may have taken the signal that somebody parked here waits for."""
         self.drained = False
-        if not self._nudged and (self.readers or self.writers or self.callback is not None):
-            self._nudged = True
+        if not self.nudged and (self.readers or self.writers or self.callback is not None):
+            self.nudged = True
             self.hub.loop.run_callback(self.settle)
 
     def events(self) -> int:
@@ -210,7 +210,7 @@ class Readiness:
 
         With `due` they were put off a turn already: they are served once, even if others have used this turn up again.
         """
-        self._nudged = False
+        self.nudged = False
         while not self._later:
             backlog = self.readers and self.backlog()
             armed = self.drained or not (self.readers or self.callback is not None)
@@ -265,5 +265,5 @@ class Readiness:
 
     def told(self, waited: float) -> bool:
         """Is a wake-up on its way to one who `waited` in vain? Ask before his last try, which takes the signal."""
-        on_its_way = self._nudged or self._later or waited < PROOF
+        on_its_way = self.nudged or self._later or waited < PROOF
         return on_its_way or bool(zmq.zmq_poll([(self._fd, zmq.POLLIN)], 0))

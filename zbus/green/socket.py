@@ -56,7 +56,7 @@ class Socket(MessageSocket):
         # zmq.green's own __init__ would start a watcher that never stops
         zmq.Socket.__init__(self, *args, **keywords)
         self._pid = os.getpid()
-        self._router = self.type == zmq.ROUTER
+        self._router = self.headed = self.type == zmq.ROUTER
         self._ready = Readiness(self, int(_get(self, zmq.FD)))
         if self._router:
             self.set(zmq.ROUTER_MANDATORY, 1)

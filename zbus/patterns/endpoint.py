@@ -52,6 +52,7 @@ class Endpoint(Service):
         self._codec = codec(self._options["codec"])
         self._packs = type(self._codec) is Msgpack
         self._pack = self._codec.pack if self._packs else self._codec.encode
+        self._unpack = Msgpack.decode_single if self._packs else self._codec.decode
         self._headers_codec = Msgpack()
         self._max_bytes: int = self._options["max_message_bytes"]
         self.name: str = self._options["name"]

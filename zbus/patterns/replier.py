@@ -27,7 +27,7 @@ from ..green.outbox import Outbox
 from ..green.service import CLOSED, DECLARED, OPEN, Runner
 from ..green.socket import Socket
 from ..wire.memory import Memory
-from ..wire.message import MAX_FRAMES, NO_HEADERS, Message, decode_headers
+from ..wire.message import MAX_FRAMES, Message, decode_headers
 from ..wire.request import Arrival, error_reply
 from .endpoint import Addresses, Endpoint
 from .statistics import Statistics
@@ -94,13 +94,6 @@ class Replier(Endpoint, Runner):
         self._crew.add(member)
         member.link(self._crew.discard)
 
-    def _next(self, socket: Socket) -> Arrival | None:
-        """A queued call that may run now; None: read one."""
-        if self._queue and self._running < self._concurrency and not self._leaving:
-            self._room.set()
-            return self._queue.popleft()
-        return None
-
     def _took(self, frames: list[bytes]) -> None:
         """A message came in: run it, queue it, or refuse it."""
         now = monotonic()
@@ -116,35 +109,36 @@ class Replier(Endpoint, Runner):
         else:
             self._serve(arrival, now)
 
+    # -- one call ------------------------------------------------------------------------------------
+
     def _serve(self, arrival: Arrival, now: float) -> None:
         """Run one call from arrival to reply."""
+        if arrival.expires is not None and now >= arrival.expires:
+            self._expired += 1
+            return
         self._running += 1
         if not self._idle and len(self._crew) <= self._concurrency:
             self._hire()
         try:
-            self._answer(arrival, now)
+            if arrival.repeatable and arrival.key is not None:
+                self._answer_once(arrival, arrival.key, now)
+            else:
+                self._send(arrival.envelope, self._run(arrival))
         finally:
             self._running -= 1
             if self._state is not OPEN:
                 self._changed.set()
 
-    # -- one call ------------------------------------------------------------------------------------
-
-    def _answer(self, arrival: Arrival, now: float) -> None:
-        if arrival.expires is not None and now >= arrival.expires:
-            self._expired += 1
-            return
-        if not arrival.repeatable or arrival.key is None:
-            self._send(arrival.envelope, self._run(arrival))
-            return
-        known = self._memory.begin("", arrival.key, arrival.envelope, now)
+    def _answer_once(self, arrival: Arrival, key: bytes, now: float) -> None:
+        """Run a call that may come again, or answer it as its first time was."""
+        known = self._memory.begin("", key, arrival.envelope, now)
         if known is False:
             try:
                 reply = self._run(arrival)
             except BaseException:
-                self._memory.drop("", arrival.key)
+                self._memory.drop("", key)
                 raise
-            joined = self._memory.finish("", arrival.key, reply, monotonic())
+            joined = self._memory.finish("", key, reply, monotonic())
             for envelope in [arrival.envelope, *joined]:
                 self._send(envelope, reply)
             return
@@ -155,8 +149,9 @@ class Replier(Endpoint, Runner):
     def _run(self, arrival: Arrival) -> list[bytes]:
         """The frames of the reply: what the handler returned, or how it failed."""
         try:
-            headers = NO_HEADERS if arrival.headers is None else decode_headers(arrival.headers)
-            message = Message(self._decode(arrival.body), headers=headers)
+            message = Message(self._decode(arrival.body))
+            if arrival.headers is not None:
+                message.headers = decode_headers(arrival.headers)
         except ProtocolError as error:
             self._refuse(error)
             return self._error(arrival, error)
@@ -172,10 +167,12 @@ class Replier(Endpoint, Runner):
 
     def _decode(self, body: bytes) -> Any:
         try:
-            return self._codec.decode(body)
-        except ProtocolError:
-            raise
+            return self._unpack(body)
         except Exception as error:
+            if self._packs:
+                return self._codec.decode(body)  # says what is wrong with it
+            if isinstance(error, ProtocolError):
+                raise
             raise ProtocolError(f"the request cannot be decoded: {type(error).__name__}") from None
 
     def _raised(self, arrival: Arrival, error: BaseException) -> list[bytes]:
@@ -254,9 +251,9 @@ def _work(reference: weakref.ref[Replier], socket: Socket) -> None:
         replier = reference()
         if replier is None or replier._state in (CLOSED, DECLARED):
             return
-        arrival = replier._next(socket)
-        if arrival is not None:
-            replier._serve(arrival, monotonic())
+        if replier._queue and replier._running < replier._concurrency and not replier._leaving:
+            replier._room.set()
+            replier._serve(replier._queue.popleft(), monotonic())
             continue
         if len(replier._queue) >= replier._concurrency:
             room = replier._room

@@ -13,28 +13,29 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
+import struct
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from gevent import get_hub, getcurrent
-from gevent.hub import Waiter
 
 from ..errors import Closed, ProtocolError, RemoteError, TimeoutExpired, Unavailable
 from ..green.messages import SocketError
 from ..green.options import DEALER, IMMEDIATE, RCVHWM, Options, Timeout, pings
 from ..green.port import Port
-from ..green.service import OPEN, weakly
-from ..wire.message import decode_headers
-from ..wire.request import Call, read_reply
+from ..green.service import OPEN, _thread, weakly
+from ..wire.message import encode_headers
+from ..wire.request import CORRELATION_BYTES, KEY_BYTES, Call, read_error, read_reply
 from .endpoint import Addresses, Endpoint, Headers
-from .parking import park, settle
+from .parking import Parking
 from .servers import Server, Servers
 from .statistics import Statistics
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+_serial = struct.Struct(">Q").pack
 
 _LOST, _REFUSED, _FULL, _DUE, _ROOM, _CLOSED = (object() for _ in range(6))
 
@@ -72,15 +73,18 @@ class Requester(Endpoint):
         may have run), `RemoteError` if the handler raised, `ProtocolError` for a reply that cannot be read, `Closed`,
         and `TypeError` or `MessageTooLarge` for a body that cannot be sent.
         """
-        self._use()
-        if self._state is not OPEN:
-            raise Closed(f"{self!r} is stopping")
+        if self._state is not OPEN or _thread() != self._owner:
+            self._ready()
+            if self._state is not OPEN:
+                raise Closed(f"{self!r} is stopping")
         if not isinstance(attempts, int) or attempts < 1:
             raise ValueError(f"attempts is a whole number of 1 or more, not {attempts!r}")
-        frames = [b"", *self._frames(body, headers)]
-        key = self._client + next(self._serial).to_bytes(8, "big")
+        frames = [b"", self._encode(body)]
+        if headers is not None:
+            frames.append(encode_headers(headers, self._headers_codec))
+        key = self._client + _serial(next(self._serials))
         now = monotonic()
-        call = self._calls[key] = Call(key, now=now, timeout=timeout, attempts=attempts)
+        call = self._calls[key] = Call(key, now, timeout, attempts)
         try:
             return self._see_through(call, frames, now)
         except TimeoutExpired:
@@ -88,22 +92,28 @@ class Requester(Endpoint):
             raise
         finally:
             del self._calls[key]
-            self._servers.recall(call)
+            if call.server is not None:
+                self._servers.recall(call)
             if self._state is not OPEN:
                 self._changed.set()
 
     def _see_through(self, call: Call, frames: list[bytes], now: float) -> Any:
         while True:
             if self._try(call, frames, now):
-                if self._queue:
-                    get_hub().loop.run_callback(self._room)  # there may be room for the next one too
-                outcome = self._park(call, call.patience(now))
+                if self._parking.queue:
+                    self._parking.room_later(_ROOM)  # for the next one, too
+                outcome = self._parking.park(call, call.patience(now), _DUE)
             elif call.expired(now):
                 raise self._too_late(call)
             else:
                 outcome = self._wait_for_room(call, now)
             if outcome is _FULL:
                 outcome = self._wait_for_room(call, monotonic())
+            if type(outcome) is bytes:
+                try:
+                    return self._unpack(outcome)
+                except Exception:
+                    return self._result(outcome)
             if type(outcome) is tuple:
                 return self._result(*outcome)
             if outcome is _CLOSED:
@@ -125,11 +135,12 @@ class Requester(Endpoint):
 
     def _try(self, call: Call, frames: list[bytes], now: float) -> bool:
         """Hand the call to a server, if one takes it now; not to the one that had it, if there is another."""
-        before = self._servers.recall(call)
+        before = None if call.server is None else self._servers.recall(call)
         for server in self._servers.usable(before, now):
             if server.outbox.send([call.correlation(now), *frames], (call, call.taken + 1)):
                 self._sent += 1
-                self._retried += call.taken > 0
+                if call.taken:
+                    self._retried += 1
                 self._servers.took(server, call, now)
                 return True
         return False
@@ -141,39 +152,23 @@ class Requester(Endpoint):
         call.give_back()
         self._sent -= 1
         self._retried -= call.taken > 0
-        settle(call, _FULL)
-
-    # -- waiting -------------------------------------------------------------------------------------
+        self._parking.settle(call, _FULL)
 
     def _wait_for_room(self, call: Call, now: float) -> Any:
         """Park until some server may take the call, or its time is over."""
         left = None if call.deadline is None else call.deadline - now
         shunned = self._servers.patience(now)
         seconds = shunned if left is None else min(left, left if shunned is None else shunned)
-        waiter = Waiter(get_hub())
-        self._queue.append(waiter)
-        try:
-            return self._park(call, seconds, waiter)
-        finally:
-            if waiter in self._queue:
-                self._queue.remove(waiter)
-
-    def _park(self, call: Call, seconds: float | None, waiter: Waiter | None = None) -> Any:
-        return park(call, seconds, holder=self._holder(), due=_DUE, waiter=waiter)
-
-    def _room(self) -> None:
-        """Something changed; let the call that waits longest try. If one took it, the next one tries too."""
-        if getcurrent() is not get_hub():
-            get_hub().loop.run_callback(self._room)
-        elif self._queue:
-            self._queue.popleft().switch(_ROOM)
+        return self._parking.park_for_room(call, seconds, _DUE)
 
     # -- replies -------------------------------------------------------------------------------------
 
     def _replies(self, server: Server) -> None:
-        """On the hub: read what one server sent."""
+        """Read what one server sent; on the hub, but for the last words of one that we leave."""
         socket = server.port.socket
         ready = socket.readiness
+        calls = self._calls
+        on_hub = getcurrent() is ready.hub
         count = 0
         while True:
             count += 1
@@ -185,38 +180,48 @@ class Requester(Endpoint):
             except SocketError:
                 ready.drained = True
                 break
+            if on_hub and len(frames) == 3 and not frames[1] and len(frames[0]) == CORRELATION_BYTES:
+                call = calls.get(frames[0][:KEY_BYTES])
+                if call is not None and call.waiter is not None:  # nearly always: who asked waits
+                    self._received += 1
+                    call.waiter.switch(frames[2])
+                    continue
+            self._read(server, frames)
+        if self._parking.queue:
+            self._parking.room(_ROOM)
+
+    def _read(self, server: Server, frames: list[bytes]) -> None:
+        """One message of a server; or a frame that came alone, and behind it the next message."""
+        try:
+            reply = read_reply(frames)
+        except ProtocolError as error:
+            self._refuse(error)
             try:
-                self._reply(server, *read_reply(frames))
-            except ProtocolError as error:
-                self._refuse(error)
-        if self._queue:
-            self._room()
+                reply = read_reply(frames[1:])
+            except ProtocolError:
+                return
+        self._reply(server, *reply)
 
     def _reply(self, server: Server, key: bytes, body: bytes, headers: bytes | None) -> None:
         call = self._calls.get(key)
         if call is None or call.outcome is not None:
             self._late += 1
             return
-        error: Any = None
-        if headers is not None:
-            try:
-                error = decode_headers(headers).get("error")
-            except ProtocolError as unreadable:
-                error = unreadable
+        error = None if headers is None else read_error(headers)
         if isinstance(error, dict) and error.get("type") == "Unavailable":
             self._refused_by(server, call)
         else:
             self._received += 1
-            settle(call, (body, error))
+            self._parking.settle(call, body if error is None else (body, error))
 
     def _refused_by(self, server: Server, call: Call) -> None:
         self._refused += 1
         server.shun(monotonic())
         call.give_back()
         if call.server is server:  # it may be out elsewhere by now, on its next attempt
-            settle(call, _REFUSED)
+            self._parking.settle(call, _REFUSED)
 
-    def _result(self, body: bytes, error: Any) -> Any:
+    def _result(self, body: bytes, error: Any = None) -> Any:
         if isinstance(error, dict):
             raise RemoteError(str(error.get("type", "Exception")), str(error.get("message", "")))
         if not isinstance(error, ProtocolError):
@@ -233,9 +238,9 @@ class Requester(Endpoint):
 
     def _open(self) -> None:
         self._client = os.urandom(8)
-        self._serial = itertools.count(1)
+        self._serials = itertools.count(1)
         self._calls: dict[bytes, Call] = {}
-        self._queue: deque[Waiter] = deque()
+        self._parking = Parking(get_hub())
         self._servers = Servers()
         super()._open()
 
@@ -247,17 +252,18 @@ class Requester(Endpoint):
 
     def _prepare(self, port: Port) -> None:
         server = self._servers.add(port, weakly(self._found_full))
+        port.socket.headed = True
         port.socket.readiness.listen(partial(weakly(self._replies), server))
 
     def _report(self, port: Port, kind: str, address: str, reason: str) -> None:
         server = self._servers[port]
         if kind == "connected":
             server.came()
-            self._room()
+            self._parking.room(_ROOM)
         elif kind == "disconnected" and not port.peers:
             self._replies(server)  # what it sent before it went
             for call in list(server.calls.values()):
-                settle(call, _LOST)
+                self._parking.settle(call, _LOST)
         super()._report(port, kind, address, reason)
 
     # -- the end -------------------------------------------------------------------------------------
@@ -271,12 +277,13 @@ class Requester(Endpoint):
 
     def _shut(self, wait: bool) -> None:
         for call in list(self._calls.values()):
-            settle(call, _CLOSED)
+            self._parking.settle(call, _CLOSED)
+        self._parking.close()
         super()._shut(wait)
 
     def _abandon(self) -> None:
         for call in list(self._calls.values()):
-            settle(call, _CLOSED)
+            self._parking.settle(call, _CLOSED)
         super()._abandon()
 
     def statistics(self) -> Statistics:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,7 +54,7 @@ class Servers:
 
     def __init__(self) -> None:
         self._by_port: dict[Port, Server] = {}
-        self._turns = itertools.count(1)
+        self._turns = 0
 
     def __iter__(self) -> Iterator[Server]:
         return iter(self._by_port.values())
@@ -83,7 +82,7 @@ class Servers:
         """`server` has the call now."""
         call.take(server, now)
         server.calls[call.key] = call
-        server.turn = next(self._turns)
+        self._turns = server.turn = self._turns + 1
 
     def recall(self, call: Call) -> Server | None:
         """The call is no longer out: answered, lost, refused, or given up. The server that had it."""

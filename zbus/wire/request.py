@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import ProtocolError
 from .codec import Msgpack
+from .message import decode_headers
 
 #: The most characters of an error's text that cross the wire.
 MAX_ERROR_TEXT = 500
@@ -20,12 +21,15 @@ CORRELATION_BYTES = 20
 KEY_BYTES = 16
 _REPEATABLE = 1 << 31
 _FOREVER = _REPEATABLE - 1
+_MOST_SECONDS = (_FOREVER - 1) / 1000
 _tail = struct.Struct(">I")
 
 
 def correlation(key: bytes, seconds: float | None, repeatable: bool) -> bytes:
     """The twenty bytes for one attempt of the call `key`, with `seconds` left (None: no deadline)."""
-    left = _FOREVER if seconds is None else int(min(max(seconds * 1000, 0), _FOREVER - 1))
+    left = _FOREVER
+    if seconds is not None:
+        left = 0 if seconds < 0 else _FOREVER - 1 if seconds >= _MOST_SECONDS else int(seconds * 1000)
     return key + _tail.pack(left | _REPEATABLE if repeatable else left)
 
 
@@ -53,12 +57,14 @@ class Call:
         "server",
         "share",
         "taken",
+        "timeout",
         "waiter",
     )
 
-    def __init__(self, key: bytes, *, now: float, timeout: float | None, attempts: int) -> None:
+    def __init__(self, key: bytes, now: float, timeout: float | None, attempts: int) -> None:
         self.key = key
         self.began = now
+        self.timeout = timeout if timeout is None or timeout > 0 else 0.0
         self.deadline = None if timeout is None else now + timeout
         self.share = None if timeout is None or attempts == 1 else timeout / attempts
         self.attempts = attempts
@@ -70,8 +76,7 @@ class Call:
 
     def correlation(self, now: float) -> bytes:
         """The bytes to put on the wire for an attempt made `now`."""
-        left = None if self.deadline is None else self.deadline - now
-        return correlation(self.key, left, self.attempts > 1)
+        return correlation(self.key, None if self.deadline is None else self.deadline - now, self.attempts > 1)
 
     def take(self, server: Any, now: float) -> None:
         """An attempt was handed to `server`."""
@@ -94,6 +99,8 @@ class Call:
 
     def patience(self, now: float) -> float | None:
         """Seconds until something is due: the next attempt or the deadline; None when nothing ever is."""
+        if now == self.began:
+            return self.timeout if self.share is None else self.share  # to the bit, for equal calls
         due = self.deadline if self.retry_at is None else self.retry_at
         return None if due is None else max(due - now, 0.0)
 
@@ -132,6 +139,14 @@ def read_reply(frames: list[bytes]) -> tuple[bytes, bytes, bytes | None]:
     if not 3 <= len(frames) <= 4 or frames[1] or len(frames[0]) != CORRELATION_BYTES:
         raise ProtocolError(f"a reply of {len(frames)} frames that is not correlation, delimiter, body, headers")
     return frames[0][:KEY_BYTES], frames[2], frames[3] if len(frames) == 4 else None
+
+
+def read_error(headers: bytes) -> Any:
+    """What these headers say of an error; None: nothing; a `ProtocolError` if they cannot be read."""
+    try:
+        return decode_headers(headers).get("error")
+    except ProtocolError as unreadable:
+        return unreadable
 
 
 def error_reply(arrival: Arrival, kind: str, text: str, codec: Any) -> list[bytes]:
