@@ -60,8 +60,12 @@ for socket in (a, b):
 a.bind("inproc://forked"); b.connect("inproc://forked")
 while b.offer([b""]):
     pass
-waiting = [quiet(b.recv), quiet(b.recv_multipart), quiet(b.receive), quiet(b.poll), quiet(b.send, b"")]
-gevent.sleep(0)
+waiting = [quiet(b.recv)]
+while not b.readiness.readers:  # he is to be first in the queue, also where the others' turn comes before his
+    gevent.sleep(0)
+waiting += [quiet(b.recv_multipart), quiet(b.receive), quiet(b.poll), quiet(b.send, b"")]
+while len(b.readiness.readers) + len(b.readiness.writers) < 5:
+    gevent.sleep(0)
 pid = os.fork()
 if not pid:
     print(*wait(waiting))
