@@ -287,6 +287,59 @@ def tallies(said: list[str]) -> list[tuple[int, int]]:
     return sorted(((int(took), int(passed)) for took, passed in found), key=lambda tally: tally[1])
 
 
+# -- devices ---------------------------------------------------------------------------------------
+
+
+def ports_of(*addresses: str) -> list[str]:
+    return [address.rpartition(":")[2] for address in addresses]
+
+
+def test_queue_shares_requests_and_can_be_watched(run):
+    where = [at(free_port()) for _ in range(3)]
+    options = [word for pair in zip(("--clients", "--servers", "--watchers"), where, strict=True) for word in pair]
+    whole = run("queue", "--clients", ANY, "--servers", ANY, "--watchers", ANY)
+    device = run("queue", "queue", *options)
+    device.until("queue: clients")
+    watcher = run("queue", "watcher", *options)
+    server = run("queue", "server", "--name", 7, *options)
+    client = run("queue", "client", *options)
+    assert client.lines() == [f"client: Hello {n} -> World from server 7" for n in (1, 2, 3, 4)]
+    assert server.interrupted() == []
+    assert device.interrupted() == [
+        "queue: clients at {}, servers at {}, watchers at {}".format(*ports_of(*where)),
+        "queue: 4 requests, 4 replies",
+    ]
+    watcher.kill()
+    assert_true(transcript("queue")[1:], whole.lines()[1:])
+
+
+def test_forwarder_passes_on_what_is_asked_for(run):
+    front, back = at(free_port()), at(free_port())
+    options = ("--publishers", front, "--subscribers", back)
+    whole = run("forwarder", "--publishers", ANY, "--subscribers", ANY)
+    publishers = [run("forwarder", "publisher", "--name", name, *options) for name in (1, 2)]
+    device = run("forwarder", "forwarder", *options)
+    subscriber = run("forwarder", "subscriber", *options)
+    assert sorted(subscriber.lines()) == [line for line in transcript("forwarder") if line.startswith("subscriber")]
+    assert [publisher.lines() for publisher in publishers] == [[], []]
+    assert device.interrupted() == ["forwarder: publishers at {}, subscribers at {}".format(*ports_of(front, back))]
+    assert whole.lines()[1:] == transcript("forwarder")[1:]
+
+
+def test_streamer_shares_work_evenly(run):
+    front, back = at(free_port()), at(free_port())
+    options = ("--feeders", front, "--workers", back)
+    whole = run("streamer", "--feeders", ANY, "--workers", ANY)
+    device = run("streamer", "streamer", *options)
+    worker = run("streamer", "worker", *options)
+    feeder = run("streamer", "feeder", *options)
+    worker.until("".join(f"worker-1: #{number}\n" for number in range(10)))
+    assert feeder.lines() == []
+    worker.kill()
+    assert device.interrupted() == ["streamer: feeders at {}, workers at {}".format(*ports_of(front, back))]
+    assert_true(transcript("streamer")[1:], whole.lines()[1:])
+
+
 # -- all of them -----------------------------------------------------------------------------------
 
 

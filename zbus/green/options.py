@@ -23,12 +23,18 @@ Flags = Iterable[tuple[int, int | bytes]]
 
 #: The socket types, so that nobody else needs zmq for their names.
 PAIR, PUSH, PULL = int(zmq.PAIR), int(zmq.PUSH), int(zmq.PULL)
-XPUB, SUB, DEALER, ROUTER = int(zmq.XPUB), int(zmq.SUB), int(zmq.DEALER), int(zmq.ROUTER)
+PUB, XPUB, SUB, XSUB = int(zmq.PUB), int(zmq.XPUB), int(zmq.SUB), int(zmq.XSUB)
+DEALER, ROUTER = int(zmq.DEALER), int(zmq.ROUTER)
+#: The name that a peer's ROUTER is to know a socket by.
+ROUTING_ID = int(zmq.ROUTING_ID)
 SUBSCRIBE, UNSUBSCRIBE = int(zmq.SUBSCRIBE), int(zmq.UNSUBSCRIBE)
 #: An XPUB that tells of every subscription and every end of one, not only of the first and last.
 VERBOSE = ((zmq.XPUB_VERBOSER, 1),)
 #: Messages that may wait on the way out and in, a peer.
 SNDHWM, RCVHWM = int(zmq.SNDHWM), int(zmq.RCVHWM)
+#: Replies that may wait for one client of a ROUTER. One that finds no room is lost, and its caller waits in vain, so
+#: there is room for a burst that libzmq's thread is too busy to take, whatever the high-water mark of requests is.
+REPLIES = 10_000
 #: A socket that queues nothing for a peer that is not there.
 IMMEDIATE = ((zmq.IMMEDIATE, 1),)
 

@@ -99,8 +99,10 @@ class Service:
 
         Other greenlets go on meanwhile. Twice is fine; any other use after it raises `Closed`.
         """
-        if self._state == CLOSED:
-            return
+        if self._state != CLOSED:
+            self._close(getcurrent() is not get_hub())
+
+    def _close(self, wait: bool) -> None:
         was_open = self._state in (OPEN, STOPPING)
         if was_open:
             self._check_thread()
@@ -108,7 +110,7 @@ class Service:
         if was_open:
             _services.discard(self)
             try:
-                self._shut(getcurrent() is not get_hub())
+                self._shut(wait)
             finally:
                 self._ended.set()
 

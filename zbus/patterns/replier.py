@@ -22,7 +22,7 @@ from gevent import getcurrent
 from gevent.event import Event
 
 from ..errors import Closed, MessageTooLarge, ProtocolError, TimeoutExpired
-from ..green.options import ROUTER, SNDHWM, Options
+from ..green.options import REPLIES, ROUTER, SNDHWM, Options
 from ..green.outbox import Outbox
 from ..green.service import CLOSED, DECLARED, OPEN, Runner
 from ..green.socket import Socket
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("zbus")
 
-#: Replies that may wait for one client. A reply that finds no room is lost, and its caller waits in vain, so there is
-#: room for a burst that libzmq's thread is too busy to take, whatever the high-water mark of requests is.
-REPLIES = 10_000
 #: Seconds for which a server that stops stays to refuse what still comes.
 REFUSE = 0.5
 

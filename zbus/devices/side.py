@@ -1,0 +1,119 @@
+"""A device's side: as it is declared, and as it stands open on a green socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import green
+from ..green import options as table
+from ..green.address import addresses
+from ..green.options import ROUTING_ID, Options, Timeout
+from ..green.ports import Addresses, Ports
+from ..green.service import Service
+from .kinds import Socket
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class Side:
+    """Where one side of a device is bound, connects to, or both, and the options of its socket.
+
+    `identity` is the name under which a ROUTER at the other end knows it. The options are those of every endpoint but
+    for ``codec``: a device does not look into messages.
+    """
+
+    __slots__ = ("bind", "connect", "identity", "options")
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = (),
+        connect: Addresses = (),
+        identity: bytes = b"",
+        **options: Unpack[Options],
+    ) -> None:
+        if "codec" in options:
+            raise TypeError("a device's side has no codec: frames cross as they are")
+        if not isinstance(identity, bytes) or len(identity) > 255 or identity[:1] == b"\0":
+            raise ValueError(f"identity={identity!r}: up to 255 bytes, the first of them not zero")
+        table.checked(options, "Side")
+        self.bind = tuple(addresses(bind, "bind"))
+        self.connect = tuple(addresses(connect, "connect"))
+        if not self.bind and not self.connect:
+            raise ValueError("Side has no address: give bind='tcp://127.0.0.1:*', connect='tcp://…', or both")
+        self.identity = identity
+        self.options: dict[str, Any] = dict(options)
+
+    def __repr__(self) -> str:
+        return f"<Side {' '.join((*self.bind, *self.connect))}>"
+
+
+def side(given: str | Side, what: str) -> Side:
+    """A side as a device's caller gave it: an address to bind, or a `Side`."""
+    if isinstance(given, Side):
+        return given
+    if isinstance(given, str):
+        return Side(bind=given)
+    raise TypeError(f"{what} is an address to bind or a Side, not {type(given).__qualname__}")
+
+
+class OpenSide(Ports):
+    """A side that stands on a green socket."""
+
+    def __init__(self, declared: Side, socket: Socket) -> None:
+        super().__init__(bind=declared.bind, connect=declared.connect, **declared.options)
+        self._kind = socket.kind
+        flags = [*socket.flags]
+        if "high_water_mark" not in declared.options:
+            flags += socket.unless_chosen
+        if declared.identity:
+            flags.append((ROUTING_ID, declared.identity))
+        self._flags = flags
+        self._lingers = socket.lingers
+
+    @property
+    def socket(self) -> green.Socket:
+        """The open socket."""
+        return self._use()
+
+    def dropped(self) -> int:
+        """Messages that a ROUTER had no room for, or whose addressee was gone."""
+        return sum(port.socket.lost for port in self._opened())
+
+    def missed_wakeups(self) -> int:
+        """A defect of zbus if it is not 0."""
+        return sum(port.socket.readiness.missed_wakeups for port in self._opened())
+
+
+class SideView:
+    """One side of a device, to ask: where is it, and is anybody there? Asking opens the device."""
+
+    def __init__(self, device: Service, name: str) -> None:
+        self._device = device
+        self._name = name
+
+    def _side(self) -> Ports:
+        self._device.start()
+        found: Ports = self._device._sides[self._name]  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it is bound, with the port that was picked for ``*``, then where it connects to."""
+        return self._side().addresses
+
+    @property
+    def peers(self) -> int:
+        """How many peers are connected now."""
+        return self._side().peers
+
+    def wait_for_peers(self, count: int = 1, *, timeout: Timeout = None) -> None:
+        """Wait until at least `count` peers are connected; with ``timeout=0`` it asks: is anybody there?
+
+        Raises `TimeoutExpired` after `timeout` seconds, `Closed` when the device is or gets closed.
+        """
+        self._side().wait_for_peers(count, timeout=timeout)
+
+    def __repr__(self) -> str:
+        return f"<{self._name} of {self._device!r}>"
