@@ -2,13 +2,14 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from .load import Figures
-from .process import PeerFailed, peer
+from .process import Peer, PeerFailed, peer
 
 #: What stands for all rounds is the median, but for these the worst of them.
 WORST = {"max", "wake_ups"}
@@ -54,6 +55,34 @@ def joiner_tells(contender: Contender, seconds: float) -> Figures:
         peer(contender.joins, opener.hear()["address"], seconds) as joiner,
     ):
         return joiner.hear(beside=opener)
+
+
+def far_end_tells(contender: Contender, seconds: float) -> Figures:
+    """A device opens, one fills its front with messages, one empties its back: that one has the figures."""
+    with through(contender, seconds) as (device, _, back):
+        return back.hear(beside=device)
+
+
+def near_end_tells(contender: Contender, seconds: float) -> Figures:
+    """The same, but one asks at the front, one answers at the back: who asks has them."""
+    with through(contender, seconds) as (device, front, _):
+        return front.hear(beside=device)
+
+
+def device_tells(contender: Contender, seconds: float) -> Figures:
+    """The same, but the device has them: of what else its process does."""
+    with through(contender, seconds) as (device, front, _):
+        return device.hear(beside=front)
+
+
+@contextmanager
+def through(contender: Contender, seconds: float) -> Iterator[tuple[Peer, Peer, Peer]]:
+    """A device and who joins it, at the front and at the back."""
+    front, _, back = contender.joins.partition(", ")
+    with peer(contender.opens, "", seconds) as device:
+        near, far = device.hear()["address"].split()
+        with peer(back, far, seconds) as receiver, peer(front, near, seconds) as sender:
+            yield device, sender, receiver
 
 
 def vigil(contender: Contender, seconds: float) -> Figures:

@@ -4,7 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .load import Figures
-from .measure import Contender, Way, joiner_tells, opener_tells, vigil
+from .measure import (
+    Contender,
+    Way,
+    device_tells,
+    far_end_tells,
+    joiner_tells,
+    near_end_tells,
+    opener_tells,
+    vigil,
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,51 @@ ROWS = (
         ),
         show=show_arrived,
         way=joiner_tells,
+    ),
+    Row(
+        "streamer",
+        "streamer device as greenlets",
+        (
+            Contender("zbus", "zbus_peer stream", "blocking_peer flood, blocking_peer sink"),
+            Contender("zmq.green", "green_peer stream", "blocking_peer flood, blocking_peer sink"),
+            Contender("zmq.proxy", "blocking_peer stream", "blocking_peer flood, blocking_peer sink"),
+        ),
+        (Bar("zmq.green", must=10, aim=15), Bar("zmq.proxy", must=0.3, aim=0.5)),
+        way=far_end_tells,
+    ),
+    Row(
+        "forwarder",
+        "forwarder device as greenlets",
+        (
+            Contender("zbus", "zbus_peer forward", "blocking_peer cry, blocking_peer audience"),
+            Contender("zmq.green", "green_peer forward", "blocking_peer cry, blocking_peer audience"),
+            Contender("zmq.proxy", "blocking_peer forward", "blocking_peer cry, blocking_peer audience"),
+        ),
+        (),
+        way=far_end_tells,
+    ),
+    Row(
+        "queue",
+        "queue device as greenlets, 100 requests out",
+        (
+            Contender("zbus", "zbus_peer queue", "blocking_peer ask, blocking_peer answer"),
+            Contender("zmq.green", "green_peer queue", "blocking_peer ask, blocking_peer answer"),
+            Contender("zmq.proxy", "blocking_peer queue", "blocking_peer ask, blocking_peer answer"),
+        ),
+        (),
+        way=near_end_tells,
+    ),
+    Row(
+        "device-ticker",
+        "delay of a 1 ms ticker beside a saturated streamer",
+        (Contender("zbus", "zbus_peer stream-tick", "blocking_peer flood, blocking_peer sink"),),
+        (Bar("", must=10, aim=2),),
+        figure="p99",
+        unit="ms",
+        show=show_ticks,
+        way=device_tells,
+        seconds=1.5,
+        rounds=3,
     ),
     Row(
         "ticker",

@@ -125,6 +125,23 @@ def idle(address: str, seconds: float) -> None:
     wait_read(0)
 
 
+def device(front: Any, back: Any) -> None:
+    announce(f"{address_of(front)} {address_of(back)}")
+    zmq.device(zmq.QUEUE, front, back)  # of whatever type
+
+
+def stream(address: str, seconds: float) -> None:
+    device(open_socket(zmq.PULL), open_socket(zmq.PUSH))
+
+
+def forward(address: str, seconds: float) -> None:
+    device(open_socket(zmq.XSUB), open_socket(zmq.XPUB))
+
+
+def queue(address: str, seconds: float) -> None:
+    device(open_socket(zmq.ROUTER), open_socket(zmq.DEALER))
+
+
 def wait(receiver: Any) -> None:
     if receiver.type == zmq.SUB:
         receiver.subscribe(b"")
@@ -151,5 +168,8 @@ if __name__ == "__main__":
             "publish": publish,
             "subscribe": subscribe,
             "idle": idle,
+            "stream": stream,
+            "forward": forward,
+            "queue": queue,
         }
     )

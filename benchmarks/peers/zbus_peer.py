@@ -1,15 +1,18 @@
 """zbus as its users write it."""
 
 import threading
+from collections.abc import Callable
 from itertools import count
 
 import gevent
 from gevent.socket import wait_read
 
 import zbus
+from zbus import devices
+from zbus.devices import Device
 
-from ..load import PLAIN, STRIDE, Audience, Enough, Meter, Ticker, call_in_turn, marks, numbered
-from ..stage import ANYWHERE, CROWD, IDLERS, announce, play, report
+from ..load import PLAIN, STRIDE, WARM_UP, Audience, Enough, Meter, Ticker, call_in_turn, marks, numbered
+from ..stage import ANYWHERE, CROWD, HIGH_WATER_MARK, IDLERS, announce, play, report
 
 
 def push(address: str, seconds: float) -> None:
@@ -90,6 +93,36 @@ def subscribe(address: str, seconds: float) -> None:
         report(audience.figures())
 
 
+def device(kind: Callable[..., Device]) -> Device:
+    one = kind(ANYWHERE, devices.Side(bind=ANYWHERE, high_water_mark=HIGH_WATER_MARK))
+    announce(f"{one.frontend.addresses[0]} {one.backend.addresses[0]}")
+    return one
+
+
+def run_streamer(address: str, seconds: float) -> None:
+    device(devices.streamer).run()
+
+
+def run_forwarder(address: str, seconds: float) -> None:
+    device(devices.forwarder).run()
+
+
+def run_queue(address: str, seconds: float) -> None:
+    device(devices.queue).run()
+
+
+def stream_tick(address: str, seconds: float) -> None:
+    """How late a greenlet runs beside a device that is given more than it can take."""
+    streamer, ticker = device(devices.streamer), Ticker()
+    while not streamer.statistics().messages_in:
+        gevent.sleep(0.01)
+    gevent.sleep(WARM_UP)
+    before = streamer.statistics().messages_in
+    gevent.spawn(ticker.run)
+    gevent.sleep(seconds)
+    report(ticker.figures(0) | {"rate": (streamer.statistics().messages_in - before) / seconds, "seconds": seconds})
+
+
 def idle(address: str, seconds: float) -> None:
     """Pairs of every kind; each has passed a message and waits for the next one."""
     kept: list[object] = []
@@ -152,5 +185,9 @@ if __name__ == "__main__":
             "publish": publish,
             "subscribe": subscribe,
             "idle": idle,
+            "stream": run_streamer,
+            "forward": run_forwarder,
+            "queue": run_queue,
+            "stream-tick": stream_tick,
         }
     )
