@@ -120,6 +120,16 @@ ROWS = (
         way=far_end_tells,
     ),
     Row(
+        "streamer-thread",
+        "streamer device in a thread",
+        (
+            Contender("zbus", "zbus_peer stream-thread", "blocking_peer flood, blocking_peer sink"),
+            Contender("zmq.proxy", "blocking_peer stream", "blocking_peer flood, blocking_peer sink"),
+        ),
+        (Bar("zmq.proxy", must=0.9, aim=1),),
+        way=far_end_tells,
+    ),
+    Row(
         "forwarder",
         "forwarder device as greenlets",
         (

@@ -9,7 +9,7 @@ from gevent.socket import wait_read
 
 import zbus
 from zbus import devices
-from zbus.devices import Device
+from zbus.devices.device import Device, RunsIn
 
 from ..load import PLAIN, STRIDE, WARM_UP, Audience, Enough, Meter, Ticker, call_in_turn, marks, numbered
 from ..stage import ANYWHERE, CROWD, HIGH_WATER_MARK, IDLERS, announce, play, report
@@ -93,14 +93,18 @@ def subscribe(address: str, seconds: float) -> None:
         report(audience.figures())
 
 
-def device(kind: Callable[..., Device]) -> Device:
-    one = kind(ANYWHERE, devices.Side(bind=ANYWHERE, high_water_mark=HIGH_WATER_MARK))
+def device(kind: Callable[..., Device], runs_in: RunsIn = "greenlet") -> Device:
+    one = kind(ANYWHERE, devices.Side(bind=ANYWHERE, high_water_mark=HIGH_WATER_MARK), runs_in=runs_in)
     announce(f"{one.frontend.addresses[0]} {one.backend.addresses[0]}")
     return one
 
 
 def run_streamer(address: str, seconds: float) -> None:
     device(devices.streamer).run()
+
+
+def run_streamer_in_thread(address: str, seconds: float) -> None:
+    device(devices.streamer, "thread").run()
 
 
 def run_forwarder(address: str, seconds: float) -> None:
@@ -186,6 +190,7 @@ if __name__ == "__main__":
             "subscribe": subscribe,
             "idle": idle,
             "stream": run_streamer,
+            "stream-thread": run_streamer_in_thread,
             "forward": run_forwarder,
             "queue": run_queue,
             "stream-tick": stream_tick,

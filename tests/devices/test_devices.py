@@ -19,20 +19,20 @@ def work(device, make, count=2):
     return [make(zbus.Replier, twice, connect=device.backend.addresses) for _ in range(count)]
 
 
-def test_a_queue_hands_requests_to_its_servers_in_turn(make, two):
-    device = make(devices.queue, *two)
+def test_a_queue_hands_requests_to_its_servers_in_turn(make, run):
+    device = run(devices.queue)
     servers = work(device, make)
     device.backend.wait_for_peers(2, timeout=LONG)
     client = make(zbus.Requester, connect=device.frontend.addresses)
     assert [client.request(number, timeout=LONG) for number in range(10)] == [2 * number for number in range(10)]
     assert [server.statistics().received for server in servers] == [5, 5]
     statistics = device.statistics()
-    assert (statistics.messages_in, statistics.messages_out) == (10, 10)
+    assert (statistics.messages_in, statistics.messages_out) == (10 * run.counts, 10 * run.counts)
     assert min(statistics.bytes_in, statistics.bytes_out) > 10 * 20
 
 
-def test_many_clients_share_a_queue_and_each_gets_its_own_replies(make, two):
-    device = make(devices.queue, *two)
+def test_many_clients_share_a_queue_and_each_gets_its_own_replies(make, run):
+    device = run(devices.queue)
     work(device, make)
     clients = [make(zbus.Requester, connect=device.frontend.addresses) for _ in range(3)]
     calls = [(n, gevent.spawn(clients[n % 3].request, n, timeout=LONG)) for n in range(60)]
@@ -49,8 +49,8 @@ def test_requests_wait_with_their_clients_until_a_server_comes(make, two, until)
     assert [call.get(timeout=LONG) for call in calls] == [0, 2, 4, 6, 8]
 
 
-def test_a_forwarder_passes_subscriptions_up_and_publications_down(make, two):
-    device = make(devices.forwarder, *two)
+def test_a_forwarder_passes_subscriptions_up_and_publications_down(make, run):
+    device = run(devices.forwarder)
     publishers = [make(zbus.Publisher, connect=device.frontend.addresses) for _ in range(2)]
     subscriber = make(zbus.Subscriber, connect=device.backend.addresses, topics="9.#")
     for publisher in publishers:
@@ -61,15 +61,16 @@ def test_a_forwarder_passes_subscriptions_up_and_publications_down(make, two):
         publisher.publish("8.x", number)
         publisher.publish("9.x", number)
     assert sorted(subscriber.recv(timeout=LONG).body for _ in range(2)) == [0, 1]
-    assert device.statistics().messages_in == 2, "what nobody asked for does not come this far"
+    if run.counts == 1:
+        assert device.statistics().messages_in == 2, "what nobody asked for does not come this far"
     subscriber.unsubscribe("9.#")
     with gevent.Timeout(LONG):
         while publishers[0]._subscriptions:
             gevent.idle()
 
 
-def test_a_streamer_shares_the_work_evenly_and_in_order(make, two):
-    device = make(devices.streamer, *two)
+def test_a_streamer_shares_the_work_evenly_and_in_order(make, run):
+    device = run(devices.streamer)
     workers = [make(zbus.Pull, connect=device.backend.addresses) for _ in range(2)]
     device.backend.wait_for_peers(2, timeout=LONG)
     feeder = make(zbus.Push, connect=device.frontend.addresses)
@@ -165,8 +166,8 @@ def test_stopping_it_moves_what_has_come(make, two):
     )
 
 
-def test_a_device_goes_on_while_peers_come_and_go(make, two):
-    device = make(devices.queue, *two)
+def test_a_device_goes_on_while_peers_come_and_go(make, run):
+    device = run(devices.queue)
     client = make(zbus.Requester, connect=device.frontend.addresses)
     for round_ in range(3):
         with zbus.Replier(twice, connect=device.backend.addresses):

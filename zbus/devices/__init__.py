@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..wire.message import Message
-from .device import Device
+from .device import Device, RunsIn
 from .kinds import FORWARDER, MONITORED_QUEUE, QUEUE, STREAMER
 from .side import Side, side
 from .statistics import DeviceStatistics
@@ -19,31 +19,52 @@ __all__ = ["Device", "DeviceStatistics", "Side", "forwarder", "monitored_queue",
 Capture = Callable[[Message], object]
 
 
-def queue(frontend: str | Side, backend: str | Side, *, capture: Capture | None = None, name: str = "") -> Device:
+def queue(
+    frontend: str | Side,
+    backend: str | Side,
+    *,
+    runs_in: RunsIn = "greenlet",
+    capture: Capture | None = None,
+    name: str = "",
+) -> Device:
     """Requests from many clients to many servers, each to the next one in turn, and the replies back (ROUTER, DEALER).
 
     Clients connect to the frontend, servers to the backend. A request waits with its client until some server is there
     and has room; the backend keeps a high-water mark of 1 unless told otherwise, so that little is lost with a server.
     `capture` is called with a `Message` for each message that crosses: topic ``in`` or ``out``, its frames as the body.
     """
-    return Device(QUEUE, _sides(frontend, backend), capture, name)
+    return Device(QUEUE, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
 
 
-def forwarder(frontend: str | Side, backend: str | Side, *, capture: Capture | None = None, name: str = "") -> Device:
+def forwarder(
+    frontend: str | Side,
+    backend: str | Side,
+    *,
+    runs_in: RunsIn = "greenlet",
+    capture: Capture | None = None,
+    name: str = "",
+) -> Device:
     """Publications from many publishers to many subscribers, and their subscriptions the other way (XSUB, XPUB).
 
     Publishers connect to the frontend, subscribers to the backend. What nobody behind it asked for is not sent to it.
     `capture` as for `queue`; ``out`` are the subscriptions.
     """
-    return Device(FORWARDER, _sides(frontend, backend), capture, name)
+    return Device(FORWARDER, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
 
 
-def streamer(frontend: str | Side, backend: str | Side, *, capture: Capture | None = None, name: str = "") -> Device:
+def streamer(
+    frontend: str | Side,
+    backend: str | Side,
+    *,
+    runs_in: RunsIn = "greenlet",
+    capture: Capture | None = None,
+    name: str = "",
+) -> Device:
     """Work from many feeders to many workers, each piece to the next one in turn (PULL, PUSH).
 
     Feeders connect to the frontend, workers to the backend; nothing is dropped here. `capture` as for `queue`.
     """
-    return Device(STREAMER, _sides(frontend, backend), capture, name)
+    return Device(STREAMER, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
 
 
 def monitored_queue(
@@ -51,6 +72,7 @@ def monitored_queue(
     backend: str | Side,
     monitor: str | Side,
     *,
+    runs_in: RunsIn = "greenlet",
     capture: Capture | None = None,
     name: str = "",
 ) -> Device:
@@ -58,7 +80,7 @@ def monitored_queue(
     ``in`` or ``out`` (PUB). Nobody who watches slowly, or not at all, holds it up."""
     sides = _sides(frontend, backend)
     sides["monitor"] = side(monitor, "monitor")
-    return Device(MONITORED_QUEUE, sides, capture, name)
+    return Device(MONITORED_QUEUE, sides, runs_in=runs_in, capture=capture, name=name)
 
 
 def _sides(frontend: str | Side, backend: str | Side) -> dict[str, Side]:

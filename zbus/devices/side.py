@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import green
 from ..green import options as table
 from ..green.address import addresses
+from ..green.context import Context
 from ..green.options import ROUTING_ID, Options, Timeout
 from ..green.ports import Addresses, Ports
 from ..green.service import Service
@@ -61,8 +62,9 @@ def side(given: str | Side, what: str) -> Side:
 class OpenSide(Ports):
     """A side that stands on a green socket."""
 
-    def __init__(self, declared: Side, socket: Socket) -> None:
+    def __init__(self, declared: Side, socket: Socket, context: Context | None) -> None:
         super().__init__(bind=declared.bind, connect=declared.connect, **declared.options)
+        self._context = context
         self._kind = socket.kind
         flags = [*socket.flags]
         if "high_water_mark" not in declared.options:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakSet
 
 import gevent
@@ -38,9 +39,9 @@ def context() -> Context:
     return _context
 
 
-def open_socket(kind: int) -> Socket:
-    """A new green socket of this process."""
-    socket: Socket = context().socket(kind)
+def open_socket(kind: int, of: zmq.Context[Any] | None = None) -> Socket:
+    """A new green socket of this process's context, or `of` another."""
+    socket: Socket = (of or context()).socket(kind)
     _sockets.add(socket)
     return socket
 
@@ -54,8 +55,7 @@ def terminate(timeout: float | None = None) -> None:
     ending, _context = _context, None
     if ending is None or _pid != os.getpid():
         return
-    for socket in list(_sockets):
-        socket.close()
+    _close_sockets(ending)
     with gevent.Timeout(timeout, False):
         get_hub().threadpool.apply(ending.term)
 
@@ -75,9 +75,14 @@ def _exit() -> None:
         callback()
     ending, _context = _context, None
     if ending is not None and _pid == os.getpid():
-        for socket in list(_sockets):
-            socket.close()
+        _close_sockets(ending)
         ending.term()
+
+
+def _close_sockets(of: Context) -> None:
+    for socket in list(_sockets):
+        if socket.context is of:  # those of a device in a thread are that thread's
+            socket.close()
 
 
 def _forked() -> None:

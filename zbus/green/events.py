@@ -87,7 +87,7 @@ class Monitor:
         self._failure = ""
         address = f"inproc://zbus.monitor.{next(_serial)}"
         watched.monitor(address, _WANTED)
-        self._events = open_socket(zmq.PAIR)
+        self._events = open_socket(zmq.PAIR, watched.context)
         self._events.set(zmq.RCVHWM, 0)  # a full queue would hold up libzmq's own thread
         self._events.set(zmq.LINGER, 0)
         self._events.connect(address)

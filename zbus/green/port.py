@@ -12,7 +12,7 @@ import zmq
 from ..errors import AddressInUse, Closed
 from . import inproc
 from .address import ipc_is_live
-from .context import open_socket
+from .context import Context, open_socket
 from .events import Monitor
 from .near import Near
 from .options import Flags
@@ -26,7 +26,8 @@ class Port(Near):
 
     `report` is called on the hub with the port and with kind, address and reason of each ``connected``,
     ``disconnected`` and ``refused``.
-    `most` is how many peers it admits (a PAIR: one).
+    `most` is how many peers it admits (a PAIR: one). With a `context` of its own the socket will be another thread's:
+    here it is opened, watched and closed, and not touched in between.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Port(Near):
         report: Callable[[Port, str, str, str], object],
         *,
         most: int | None = None,
+        context: Context | None = None,
     ) -> None:
-        self.socket = open_socket(kind)
+        self.socket = open_socket(kind, context)
+        self._elsewhere = context is not None
         self.bound: list[str] = []
         self.connected: list[str] = []
         self._report = report
@@ -179,6 +182,8 @@ class Port(Near):
 
         What is possible then, as ``EVENTS`` says it.
         """
+        if self._elsewhere:
+            return 0
         ready = self.socket.readiness
         events = ready.events()
         ready.nudge()
@@ -201,6 +206,10 @@ class Port(Near):
         milliseconds = -1 if linger is None else int(linger * 1000)
         if near and linger is not None:
             self.socket.readiness.hub.loop.timer(linger, ref=False).start(inproc.let_go, near)
+        if self._elsewhere:  # its context is ending, and waits for what was sent
+            self.socket.close()
+            self.monitor.close()
+            return True
         if not (wait and far):
             self.socket.monitor(None, 0)
             self.socket.close(milliseconds)

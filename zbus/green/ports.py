@@ -15,6 +15,7 @@ from gevent.event import Event
 from ..errors import Closed, TimeoutExpired
 from . import options as table
 from .address import addresses, check
+from .context import Context
 from .events import EndpointEvent
 from .options import Options, Timeout
 from .port import Port
@@ -35,6 +36,7 @@ class Ports(Service):
     _kind: int
     _flags: table.Flags = ()
     _most_peers: ClassVar[int | None] = None
+    _context: Context | None = None  # None: the process's
     _lingers = True  # False: it sends nothing that is worth waiting for
 
     def __init__(self, *, bind: Addresses = (), connect: Addresses = (), **options: Unpack[Options]) -> None:
@@ -88,7 +90,7 @@ class Ports(Service):
 
     def _add_port(self, bind: Iterable[str], connect: Iterable[str]) -> Port:
         flags = [*table.flags(self._options), *self._flags]
-        port = Port(self._kind, flags, weakly(self._report), most=self._most_peers)
+        port = Port(self._kind, flags, weakly(self._report), most=self._most_peers, context=self._context)
         self._prepare(port)
         port.open(bind, connect)
         self._ports.append(port)
