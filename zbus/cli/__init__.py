@@ -18,7 +18,7 @@ from .. import __version__
 from ..errors import ZbusError
 from ..green.service import _Signals
 from ..green.versions import versions
-from . import demo
+from . import demo, device
 
 __all__ = ["main"]
 
@@ -56,10 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    parser = _Parser(prog="zbus", description="A message bus for gevent programs: the four ZeroMQ patterns and more.")
+    parser = _Parser(prog="zbus", description="A message bus for gevent programs: every ZeroMQ pattern and device.")
     parser.add_argument("--version", action="store_true", help="the versions of zbus and what it stands on, and exit")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb")
     demo.add(verbs)
+    device.add(verbs)
     arguments = parser.parse_args(argv)
     if arguments.version:
         told = {"zbus": __version__, **versions(), "msgpack": ".".join(map(str, msgpack.version))}
@@ -69,6 +70,9 @@ def _run(argv: Sequence[str] | None) -> int:
     if arguments.verb is None:
         parser.print_help(sys.stderr)
         return USAGE
+    if "signals" in arguments:  # it ends well at one
+        arguments.run(arguments)
+        return OK
     # Python would raise in whichever greenlet runs at the time of a signal; this raises here.
     with _Signals(partial(gevent.kill, getcurrent(), KeyboardInterrupt)):
         arguments.run(arguments)

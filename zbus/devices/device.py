@@ -129,7 +129,7 @@ class Device(Runner):
 
     def resume(self) -> None:
         """Move messages again, the one that was in hand first. Twice is fine."""
-        self._running().start()
+        self._running().resume()
 
     def _running(self) -> Greenlets | Thread:
         self._ready()
@@ -157,7 +157,7 @@ class Device(Runner):
 
     def statistics(self) -> DeviceStatistics:
         """Counts and gauges, frozen; see `DeviceStatistics`. Does not open."""
-        return DeviceStatistics() if self._engine is None else self._engine.statistics()
+        return DeviceStatistics() if self._engine is None else self._engine.counts()
 
     def __repr__(self) -> str:
         words = [self._kind.name]

@@ -50,6 +50,8 @@ class Greenlets:
         if not self._running:
             self._run(Pump.run)
 
+    resume = start
+
     def pause(self) -> None:
         """Move nothing."""
         gevent.killall(self._running)
@@ -79,7 +81,7 @@ class Greenlets:
     def over(self, wait: bool) -> None:
         """Nothing is left once the sides are closed."""
 
-    def statistics(self) -> DeviceStatistics:
+    def counts(self) -> DeviceStatistics:
         """Counts and gauges."""
         counts: dict[str, Any] = {}
         for way, pump in self._pumps.items():
