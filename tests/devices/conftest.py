@@ -60,7 +60,7 @@ class Run:
         return device
 
 
-@pytest.fixture(params=["greenlet inproc", "greenlet ipc", "greenlet tcp", "thread ipc", "thread tcp"])
+@pytest.fixture(params=["greenlet inproc", "greenlet ipc", "greenlet tcp", "thread ipc", "thread tcp", "process tcp"])
 def run(request: pytest.FixtureRequest, make: Callable[..., Any]) -> Run:
     runs_in, transport = request.param.split()
     if transport == "tcp":

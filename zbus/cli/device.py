@@ -12,6 +12,7 @@ import gevent
 
 from .. import devices
 from ..devices import Device, DeviceStatistics, Side
+from ..devices.child import serve
 from ..patterns.pubsub import Subscriber
 from ..wire.codec import Msgpack
 
@@ -33,12 +34,13 @@ def add(verbs: Any) -> None:
             parser.add_argument(f"--{side}", required=True, action="append", metavar="ADDRESS", help=_SIDE)
         if kind != "monitored-queue":
             parser.add_argument(
-                "--runs-in", choices=["greenlet", "thread"], default="greenlet", help="in a %(default)s"
+                "--runs-in", choices=["greenlet", "thread", "process"], default="greenlet", help="in a %(default)s"
             )
         parser.add_argument(
             "--report", type=_seconds, metavar="SECONDS", help="tell statistics so often; SIGUSR1 asks, too"
         )
         parser.set_defaults(run=partial(_run, parser, kind, sides), signals="own")
+    verbs.add_parser("device").set_defaults(run=lambda _: serve(), signals="own")  # what `devices.process` starts
     parser = verbs.add_parser("monitor", help="print what a monitored queue publishes")
     parser.add_argument("address", help="where it publishes")
     parser.set_defaults(run=_monitor)

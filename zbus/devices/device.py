@@ -16,13 +16,17 @@ from ..wire.message import Message
 from .capture import Capture
 from .greenlets import Greenlets
 from .kinds import Kind
+from .process import FarSide, Process
 from .side import OpenSide, Side, SideView
 from .statistics import DeviceStatistics
 from .thread import Thread
 
 log = logging.getLogger("zbus")
 
-RunsIn = Literal["greenlet", "thread"]
+RunsIn = Literal["greenlet", "thread", "process"]
+
+
+Engine = Greenlets | Thread | Process
 
 
 class Device(Runner):
@@ -35,7 +39,8 @@ class Device(Runner):
 
     With ``runs_in="thread"`` it is libzmq's own proxy in an OS thread of its own, which also goes on while greenlets
     compute, at about twice the speed. It cannot be paused, has no ``capture`` and no ``inproc://`` sides (its libzmq
-    context is its own), and with nobody at its back it keeps a processor busy.
+    context is its own), and with nobody at its back it keeps a processor busy. With ``runs_in="process"`` it is the
+    same in a process of its own, which ends with this one.
     """
 
     def __init__(
@@ -49,17 +54,17 @@ class Device(Runner):
     ) -> None:
         if capture is not None and not callable(capture):
             raise TypeError(f"capture is called with each message; {type(capture).__qualname__} cannot be")
-        if runs_in not in ("greenlet", "thread"):
-            raise ValueError(f"runs_in={runs_in!r}: a device runs in a 'greenlet' or a 'thread'")
-        if runs_in == "thread":
-            _check_native(sides, capture)
+        if runs_in not in ("greenlet", "thread", "process"):
+            raise ValueError(f"runs_in={runs_in!r}: a device runs in a 'greenlet', a 'thread' or a 'process'")
+        if runs_in != "greenlet":
+            _check_native(sides, capture, runs_in)
         self._kind = kind
         self._declared = sides
         self._runs_in = runs_in
         self._callback = capture
         self.name = name
         self._sides: dict[str, OpenSide] = {}
-        self._engine: Greenlets | Thread | None = None
+        self._engine: Engine | None = None
         self._error: BaseException | None = None
 
     # -- its sides -----------------------------------------------------------------------------------
@@ -84,6 +89,16 @@ class Device(Runner):
     # -- the lifecycle -------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        self._error = None
+        self._engine = None
+        if self._runs_in == "process":
+            self._sides = {}
+            self._engine = Process(self._kind, self._declared, weakly(self._broke))
+        else:
+            self._engine = self._open_here()
+            self._engine.start()
+
+    def _open_here(self) -> Greenlets | Thread:
         context = Context() if self._runs_in == "thread" else None
         opened: dict[str, OpenSide] = {}
         try:
@@ -97,13 +112,14 @@ class Device(Runner):
                 get_hub().threadpool.apply(context.term)
             raise
         self._sides = opened
-        self._error = None
-        self._engine = (
-            Greenlets(self._kind, opened, self._callback and Capture(self._callback, repr(self)))
-            if context is None
-            else Thread(opened, context, weakly(self._broke))
-        )
-        self._engine.start()
+        if context is not None:
+            return Thread(opened, context, weakly(self._broke))
+        return Greenlets(self._kind, opened, self._callback and Capture(self._callback, repr(self)))
+
+    def _side(self, name: str) -> OpenSide | FarSide:
+        """A side, to ask. Opens."""
+        engine = self._running()
+        return engine.sides[name] if isinstance(engine, Process) else self._sides[name]
 
     def _broke(self, error: BaseException) -> None:
         """On the hub: the thread ended by itself."""
@@ -131,7 +147,7 @@ class Device(Runner):
         """Move messages again, the one that was in hand first. Twice is fine."""
         self._running().resume()
 
-    def _running(self) -> Greenlets | Thread:
+    def _running(self) -> Engine:
         self._ready()
         assert self._engine is not None
         return self._engine
@@ -153,6 +169,10 @@ class Device(Runner):
         if engine is not None:
             engine.over(wait)
 
+    def _abandon(self) -> None:
+        if isinstance(self._engine, Process):
+            self._engine.abandon()
+
     # -- what it looks like --------------------------------------------------------------------------
 
     def statistics(self) -> DeviceStatistics:
@@ -164,21 +184,23 @@ class Device(Runner):
         if self.name:
             words.append(repr(self.name))
         for name, declared in self._declared.items():
-            found = self._sides[name].addresses if self._state is OPEN and name in self._sides else ()
+            found = self._side(name).addresses if self._state is OPEN and self._engine is not None else ()
             words.append(f"{name}={' '.join(found or (*declared.bind, *declared.connect))}")
         return f"<{' '.join(words)} {self._state}>"
 
 
-def _check_native(sides: dict[str, Side], capture: object) -> None:
-    """`Unsupported` for what libzmq's own proxy cannot do."""
+def _check_native(sides: dict[str, Side], capture: object, runs_in: str) -> None:
+    """`Unsupported` for what libzmq's own proxy, or a process, cannot do."""
     if capture is not None:
-        raise Unsupported("a device in a thread has no capture: no Python sees its messages; use runs_in='greenlet'")
-    if "monitor" in sides:
+        raise Unsupported(f"a device in a {runs_in} has no capture: its messages do not pass here; use 'greenlet'")
+    if runs_in == "process" and any(side.options.get("on_event") for side in sides.values()):
+        raise Unsupported("on_event does not reach out of a device's process; use runs_in='greenlet' or 'thread'")
+    if runs_in == "thread" and "monitor" in sides:
         raise Unsupported("libzmq's proxy does not tell a monitor which way a message goes; use runs_in='greenlet'")
     for side in sides.values():
         for address in (*side.bind, *side.connect):
             if address.startswith("inproc://"):
                 raise Unsupported(
-                    f"{address}: a device in a thread has a libzmq context of its own, which no inproc name of this "
+                    f"{address}: a device in a {runs_in} has a libzmq context of its own, which no inproc name of this "
                     "program reaches; use ipc:// or runs_in='greenlet'"
                 )

@@ -39,3 +39,5 @@ QUEUE = Kind("queue", _CLIENTS, _WORKERS, (IN, OUT))
 FORWARDER = Kind("forwarder", Socket(XSUB), Socket(XPUB), (IN, OUT))
 STREAMER = Kind("streamer", Socket(PULL, lingers=False), Socket(PUSH), (IN,))
 MONITORED_QUEUE = Kind("monitored_queue", _CLIENTS, _WORKERS, (IN, OUT), Socket(PUB))
+
+KINDS = {kind.name: kind for kind in (QUEUE, FORWARDER, STREAMER, MONITORED_QUEUE)}

@@ -10,7 +10,6 @@ from ..green.address import addresses
 from ..green.context import Context
 from ..green.options import ROUTING_ID, Options, Timeout
 from ..green.ports import Addresses, Ports
-from ..green.service import Service
 from .kinds import Socket
 
 if TYPE_CHECKING:
@@ -91,24 +90,23 @@ class OpenSide(Ports):
 class SideView:
     """One side of a device, to ask: where is it, and is anybody there? Asking opens the device."""
 
-    def __init__(self, device: Service, name: str) -> None:
+    def __init__(self, device: Any, name: str) -> None:
         self._device = device
         self._name = name
 
-    def _side(self) -> Ports:
-        self._device.start()
-        found: Ports = self._device._sides[self._name]  # type: ignore[attr-defined]
-        return found
+    def _side(self) -> Any:
+        return self._device._side(self._name)
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where it is bound, with the port that was picked for ``*``, then where it connects to."""
-        return self._side().addresses
+        found: tuple[str, ...] = self._side().addresses
+        return found
 
     @property
     def peers(self) -> int:
         """How many peers are connected now."""
-        return self._side().peers
+        return int(self._side().peers)
 
     def wait_for_peers(self, count: int = 1, *, timeout: Timeout = None) -> None:
         """Wait until at least `count` peers are connected; with ``timeout=0`` it asks: is anybody there?

@@ -1,0 +1,181 @@
+"""A device in a process of its own: ``python -m zbus device``, told what to be on its standard input.
+
+Each side says one JSON object a line. The parent: the spec, then ``counts`` whenever it wants to know, then ``stop``;
+the end of its output, also by its death, ends the child. The child: where it is bound or why it is not, who is
+connected whenever that changes, and its counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent import get_hub, getcurrent
+from gevent.event import Event
+from gevent.subprocess import PIPE, Popen, TimeoutExpired
+
+from .. import errors
+from ..errors import Closed, Unsupported
+from ..green.options import Timeout
+from .kinds import Kind
+from .side import Side
+from .statistics import DeviceStatistics
+
+#: Seconds to wait at most for the process to start, and to end.
+LONGEST = 20.0
+#: Seconds that it has to tell its counts.
+ANSWER = 1.0
+
+_ROOT = str(Path(__file__).resolve().parent.parent.parent)
+
+
+class FarSide:
+    """A side as the process tells of it."""
+
+    state = "open"
+
+    def __init__(self, addresses: list[str]) -> None:
+        self.addresses = tuple(addresses)
+        self.peers = 0
+        self._changed = Event()
+
+    def tell(self, peers: int) -> None:
+        """So many are connected now."""
+        self.peers = peers
+        self._changed.set()
+
+    def wait_for_peers(self, count: int = 1, *, timeout: Timeout = None) -> None:
+        """As an endpoint's."""
+        with gevent.Timeout(timeout, errors.TimeoutExpired(f"{count} peers in {timeout} s; there are {self.peers}")):
+            while self.peers < count:
+                self._changed.clear()
+                self._changed.wait()
+                if self.state != "open":
+                    raise Closed("the device is closed")
+
+    def close(self) -> None:
+        """The device is: wake who waits."""
+        self.state = "closed"
+        self._changed.set()
+
+
+class Process:
+    """The device's process, from its start to its end. `broke` is called on the hub if it ends by itself."""
+
+    def __init__(self, kind: Kind, sides: dict[str, Side], broke: Callable[[BaseException], object]) -> None:
+        self._broke = broke
+        self._last = DeviceStatistics()
+        self._answered = Event()
+        self._ending = False
+        path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
+        self._process = Popen(
+            [sys.executable, "-m", "zbus", "device"],
+            stdin=PIPE,
+            stdout=PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            close_fds=True,
+        )
+        self.sides: dict[str, FarSide] = {}
+        try:
+            self._say({"kind": kind.name, "sides": {name: _spec(side) for name, side in sides.items()}})
+            with gevent.Timeout(LONGEST, OSError(f"the device's process said nothing for {LONGEST} s")):
+                first = self._hear()
+            if first is None:
+                raise OSError(f"the device's process ended at once, with exit status {self._process.wait()}")
+            if "error" in first:
+                raise _error(*first["error"])
+        except BaseException:
+            self.end(True)
+            raise
+        self.sides = {name: FarSide(addresses) for name, addresses in first["addresses"].items()}
+        self._listening = gevent.spawn(self._listen)
+
+    def _say(self, words: object) -> None:
+        self._process.stdin.write(json.dumps(words).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def _hear(self) -> Any:
+        line = self._process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def _listen(self) -> None:
+        while (words := self._hear()) is not None:
+            for name, peers in words.get("peers", {}).items():
+                self.sides[name].tell(peers)
+            if "counts" in words:
+                self._last = DeviceStatistics(**words["counts"])
+                self._answered.set()
+        if not self._ending:
+            self._broke(OSError(f"the device's process ended, with exit status {self._process.wait()}"))
+
+    def start(self) -> None:
+        """It runs since it was made."""
+
+    def resume(self) -> None:
+        """It was never paused."""
+
+    def pause(self) -> None:
+        """Not here."""
+        raise Unsupported("a device in a process cannot be paused; use runs_in='greenlet'")
+
+    def finish(self, deadline: float | None) -> None:
+        """Its figures are asked for a last time."""
+        self.counts()
+
+    def end(self, wait: bool) -> None:
+        """Have it close and end."""
+        self._ending = True
+        for side in self.sides.values():
+            side.close()
+        self._process.stdin.close()
+        try:
+            if wait:
+                self._process.wait(LONGEST)
+            else:
+                os.waitpid(self._process.pid, 0)
+        except TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        except ChildProcessError:
+            pass
+        if wait:
+            self._process.stdout.close()
+
+    def over(self, wait: bool) -> None:
+        """It has ended."""
+
+    def abandon(self) -> None:
+        """In a forked child: not to hold on to the device when the parent ends."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                os.close(pipe.fileno())
+            except (OSError, ValueError):
+                continue
+
+    def counts(self) -> DeviceStatistics:
+        """What it says; or what it said last, `stale`."""
+        if not self._ending and getcurrent() is not get_hub():
+            self._answered.clear()
+            try:
+                self._say("counts")
+            except OSError:
+                return replace(self._last, stale=True)
+            if self._answered.wait(ANSWER):
+                return self._last
+        return replace(self._last, stale=True)
+
+
+def _spec(side: Side) -> dict[str, Any]:
+    return {"bind": side.bind, "connect": side.connect, "identity": side.identity.hex(), **side.options}
+
+
+def _error(kind: str, message: str) -> BaseException:
+    """What the process said that went wrong, as the error it would have been here."""
+    found = getattr(errors, kind, OSError)
+    return found(message) if issubclass(found, Exception) else OSError(message)
