@@ -42,7 +42,7 @@ def streamer(feeders: str, workers: str) -> devices.Device:
 
 
 def feed(address: str) -> None:
-    with zbus.Push(connect=address) as feeder:
+    with zbus.Push(connect=address, linger=None) as feeder:  # also if the streamer is not there yet
         for number in range(COUNT):
             feeder.send({"num": number})
 

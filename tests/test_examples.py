@@ -340,6 +340,21 @@ def test_streamer_shares_work_evenly(run):
     assert_true(transcript("streamer")[1:], whole.lines()[1:])
 
 
+def test_background_devices_run_in_processes_of_their_own(run):
+    sides = ("--feeders", "--workers", "--clients", "--servers")
+    options = [word for side in sides for word in (side, at(free_port()))]
+    whole = run("background", *[word for side in sides for word in (side, ANY)])
+    serving = run("background", "devices", *options)
+    worker, server = run("background", "worker", *options), run("background", "server", *options)
+    feeder, client = run("background", "feeder", *options), run("background", "client", *options)
+    assert client.lines() == [f"client: Hello {number} -> World" for number in (1, 2, 3)]
+    assert feeder.lines() == []
+    worker.until("".join(f"worker-1: #{number}\n" for number in range(10)))
+    assert_true(transcript("background"), whole.lines())
+    assert server.interrupted() == []
+    serving.kill()
+
+
 # -- all of them -----------------------------------------------------------------------------------
 
 

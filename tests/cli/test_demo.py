@@ -214,7 +214,7 @@ def test_a_message_that_is_changed_on_the_way_is_told_and_exits_1(quick, monkeyp
 def test_a_message_swapped_for_another_in_a_burst_is_noticed(quick, monkeypatch, capsys):
     class Swaps(bursts.Pair):
         def send(self, body, **keywords):
-            super().send(8 if body == 7 else body, **keywords)
+            super().send(body if self.statistics().sent else body + 1, **keywords)
 
     monkeypatch.setattr(bursts, "Pair", Swaps)
     assert main(["demo"]) == 1

@@ -57,6 +57,20 @@ def test_it_reports_by_itself_and_connects_where_it_is_told_to():
             continue
 
 
+def test_a_forwarder_may_keep_last_values():
+    with program("forwarder", "--frontend", TCP, "--backend", TCP, "--last-value") as device:
+        front, back = places(device.line())
+        with (
+            zbus.Publisher(connect=front) as publisher,
+            zbus.Subscriber(connect=back, topics="a") as early,
+        ):
+            publisher.wait_for_subscribers("a", timeout=LONG)
+            publisher.publish("a", 1)
+            assert early.recv(timeout=LONG).body == 1
+            with zbus.Subscriber(connect=back, topics="a") as late:
+                assert late.recv(timeout=LONG).body == 1
+
+
 def test_a_monitor_prints_what_a_monitored_queue_publishes():
     with program("monitored-queue", "--frontend", TCP, "--backend", TCP, "--monitor", TCP) as device:
         front, back, watch = places(device.line())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import monotonic
 
 import gevent
 import pytest
@@ -151,6 +152,8 @@ def test_a_call_whose_time_ran_out_in_the_queue_is_dropped_unrun(make, client, w
     assert server.came.wait(LONG)
     with pytest.raises(zbus.TimeoutExpired):
         requester.request("expires", timeout=0.02)
+    queue = server.replier._queue
+    wait_until(lambda: queue and monotonic() > queue[0].expires)  # it counts from when it came
     server.go.set()
     assert running.get(timeout=LONG) == ["one", "runs"]
     assert requester.request("next", timeout=LONG) == ["one", "next"]

@@ -39,6 +39,8 @@ def add(verbs: Any) -> None:
         parser.add_argument(
             "--report", type=_seconds, metavar="SECONDS", help="tell statistics so often; SIGUSR1 asks, too"
         )
+        if kind == "forwarder":
+            parser.add_argument("--last-value", action="store_true", help="tell late subscribers what crossed last")
         parser.set_defaults(run=partial(_run, parser, kind, sides), signals="own")
     verbs.add_parser("device").set_defaults(run=lambda _: serve(), signals="own")  # what `devices.process` starts
     parser = verbs.add_parser("monitor", help="print what a monitored queue publishes")
@@ -63,7 +65,7 @@ def _side(given: list[str]) -> Side:
 
 def _run(parser: argparse.ArgumentParser, kind: str, sides: list[str], arguments: argparse.Namespace) -> None:
     make = getattr(devices, kind.replace("-", "_"))
-    options = {"runs_in": arguments.runs_in} if "runs_in" in arguments else {}
+    options = {name: value for name, value in vars(arguments).items() if name in ("runs_in", "last_value")}
     try:
         device: Device = make(*(_side(getattr(arguments, side)) for side in sides), **options)
     except ValueError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..wire.message import Message
 from .device import Device, RunsIn
-from .kinds import FORWARDER, MONITORED_QUEUE, QUEUE, STREAMER
+from .kinds import FORWARDER, MONITORED_QUEUE, QUEUE, RETAINING, STREAMER
 from .side import Side, side
 from .statistics import DeviceStatistics
 
@@ -40,6 +40,7 @@ def forwarder(
     frontend: str | Side,
     backend: str | Side,
     *,
+    last_value: bool = False,
     runs_in: RunsIn = "greenlet",
     capture: Capture | None = None,
     name: str = "",
@@ -47,9 +48,12 @@ def forwarder(
     """Publications from many publishers to many subscribers, and their subscriptions the other way (XSUB, XPUB).
 
     Publishers connect to the frontend, subscribers to the backend. What nobody behind it asked for is not sent to it.
+    With ``last_value=True`` who subscribes late gets the newest publication of each topic that has crossed; others who
+    hear that topic may get it again, with the header ``retained``, unless its publisher numbers what it publishes.
     `capture` as for `queue`; ``out`` are the subscriptions.
     """
-    return Device(FORWARDER, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
+    kind = RETAINING if last_value else FORWARDER
+    return Device(kind, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
 
 
 def streamer(

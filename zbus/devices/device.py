@@ -15,7 +15,7 @@ from ..green.service import CLOSED, OPEN, Runner, weakly
 from ..wire.message import Message
 from .capture import Capture
 from .greenlets import Greenlets
-from .kinds import Kind
+from .kinds import RETAINING, Kind
 from .process import FarSide, Process
 from .side import OpenSide, Side, SideView
 from .statistics import DeviceStatistics
@@ -57,6 +57,8 @@ class Device(Runner):
         if runs_in not in ("greenlet", "thread", "process"):
             raise ValueError(f"runs_in={runs_in!r}: a device runs in a 'greenlet', a 'thread' or a 'process'")
         if runs_in != "greenlet":
+            if kind is RETAINING:
+                raise Unsupported(f"a device in a {runs_in} sees no message to keep for last_value; use 'greenlet'")
             _check_native(sides, capture, runs_in)
         self._kind = kind
         self._declared = sides

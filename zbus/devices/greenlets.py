@@ -10,8 +10,9 @@ from typing import Any
 import gevent
 
 from .capture import Capture
-from .kinds import IN, Kind
+from .kinds import IN, RETAINING, Kind
 from .pump import Pump
+from .retain import Retainer
 from .side import OpenSide
 from .statistics import DeviceStatistics
 
@@ -26,6 +27,7 @@ class Greenlets:
         self._sides = sides
         self._capture = capture
         front, back = sides["frontend"].socket, sides["backend"].socket
+        self._retainer = Retainer(back) if kind is RETAINING else None
         self._pumps = {
             way: Pump(*((front, back) if way == IN else (back, front)), self._watch(way)) for way in kind.ways
         }
@@ -33,15 +35,20 @@ class Greenlets:
 
     def _watch(self, way: str) -> Callable[[list[bytes]], object] | None:
         """What is to see the messages that go this way."""
-        capture = self._capture
-        if "monitor" not in self._sides:
-            return None if capture is None else partial(capture.take, way)
-        publish, prefix = self._sides["monitor"].socket.offer, way.encode()
+        viewers: list[Callable[[list[bytes]], object]] = []
+        if "monitor" in self._sides:
+            publish, prefix = self._sides["monitor"].socket.offer, way.encode()
+            viewers.append(lambda frames: publish([prefix, *frames]))
+        if self._capture is not None:
+            viewers.append(partial(self._capture.take, way))
+        if self._retainer is not None:
+            viewers.append(self._retainer.published if way == IN else self._retainer.subscribed)
+        if len(viewers) < 2:
+            return viewers[0] if viewers else None
 
         def seen(frames: list[bytes]) -> None:
-            publish([prefix, *frames])
-            if capture is not None:
-                capture.take(way, frames)
+            for viewer in viewers:
+                viewer(frames)
 
         return seen
 
