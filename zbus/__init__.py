@@ -4,7 +4,6 @@ Every ZeroMQ pattern endpoint runs as a greenlet in your process, messages are m
 greenlets, processes and machines: only the address changes.
 """
 
-from . import devices as devices
 from .errors import (
     AddressInUse,
     Closed,

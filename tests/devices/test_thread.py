@@ -6,6 +6,7 @@ import time
 
 import gevent
 import pytest
+import zmq
 from green.rig import run as program
 
 import zbus
@@ -43,7 +44,7 @@ def test_it_goes_on_while_greenlets_compute():
         feeder.send("meanwhile", timeout=LONG)
         socket = worker._port.socket
         until = time.monotonic() + LONG
-        while not socket.get(14) & 1 and time.monotonic() < until:  # EVENTS, POLLIN: no greenlet runs here
+        while not socket.get(zmq.EVENTS) & zmq.POLLIN and time.monotonic() < until:  # no greenlet runs here
             continue
         assert worker.recv(timeout=0).body == "meanwhile"
 

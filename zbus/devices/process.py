@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import Any
 import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
-from gevent.subprocess import PIPE, Popen, TimeoutExpired
+from gevent.fileobject import FileObject
 
 from .. import errors
 from ..errors import Closed, Unsupported
@@ -74,34 +75,40 @@ class Process:
         self._answered = Event()
         self._ending = False
         path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
-        self._process = Popen(
-            [sys.executable, "-m", "zbus", "device"],
-            stdin=PIPE,
-            stdout=PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            close_fds=True,
-        )
+        theirs_in, to = os.pipe()
+        back, theirs_out = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "zbus", "device"],
+                stdin=theirs_in,
+                stdout=theirs_out,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+            self._to, self._back = FileObject(to, "wb", buffering=0), FileObject(back, "rb")
         self.sides: dict[str, FarSide] = {}
+        self._listening = gevent.Greenlet(self._listen)
         try:
             self._say({"kind": kind.name, "sides": {name: _spec(side) for name, side in sides.items()}})
             with gevent.Timeout(LONGEST, OSError(f"the device's process said nothing for {LONGEST} s")):
                 first = self._hear()
             if first is None:
-                raise OSError(f"the device's process ended at once, with exit status {self._process.wait()}")
+                raise OSError(f"the device's process ended at once, with exit status {self._status()}")
             if "error" in first:
                 raise _error(*first["error"])
         except BaseException:
             self.end(True)
             raise
         self.sides = {name: FarSide(addresses) for name, addresses in first["addresses"].items()}
-        self._listening = gevent.spawn(self._listen)
+        self._listening.start()
 
     def _say(self, words: object) -> None:
-        self._process.stdin.write(json.dumps(words).encode() + b"\n")
-        self._process.stdin.flush()
+        self._to.write(json.dumps(words).encode() + b"\n")
 
     def _hear(self) -> Any:
-        line = self._process.stdout.readline()
+        line = self._back.readline()
         return json.loads(line) if line else None
 
     def _listen(self) -> None:
@@ -112,7 +119,7 @@ class Process:
                 self._last = DeviceStatistics(**words["counts"])
                 self._answered.set()
         if not self._ending:
-            self._broke(OSError(f"the device's process ended, with exit status {self._process.wait()}"))
+            self._broke(OSError(f"the device's process ended, with exit status {self._status()}"))
 
     def start(self) -> None:
         """It runs since it was made."""
@@ -133,26 +140,32 @@ class Process:
         self._ending = True
         for side in self.sides.values():
             side.close()
-        self._process.stdin.close()
-        try:
-            if wait:
-                self._process.wait(LONGEST)
-            else:
-                os.waitpid(self._process.pid, 0)
-        except TimeoutExpired:
-            self._process.kill()
+        self._to.close()
+        if not wait:
             self._process.wait()
-        except ChildProcessError:
-            pass
-        if wait:
-            self._process.stdout.close()
+            return
+        with gevent.Timeout(LONGEST, False):
+            self._status()
+        self._process.kill()
+        self._status()
+        self._listening.kill()
+        self._back.close()
+
+    def _status(self) -> int:
+        """Its exit status, once it has ended. By looking: to wait as `gevent.subprocess` does would have libev collect
+        every child of this process, also those that others wait for."""
+        pause = 0.001
+        while (status := self._process.poll()) is None:
+            gevent.sleep(pause)
+            pause = min(2 * pause, 0.05)
+        return int(status)
 
     def over(self, wait: bool) -> None:
         """It has ended."""
 
     def abandon(self) -> None:
         """In a forked child: not to hold on to the device when the parent ends."""
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._to, self._back):
             try:
                 os.close(pipe.fileno())
             except (OSError, ValueError):
