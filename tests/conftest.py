@@ -49,7 +49,12 @@ def pytest_sessionstart() -> None:
     gevent.Greenlet.add_spawn_callback(_greenlets.add)
     with open_socket(zmq.PAIR) as socket:
         socket.set(zmq.LINGER, 0)
-    gevent.get_hub().threadpool.apply(int)
+    gevent.get_hub().threadpool.apply(_make_hub)
+
+
+def _make_hub() -> None:
+    """In a thread of the pool: what needs one there makes it, and it stays as long as the thread."""
+    gevent.get_hub()
 
 
 @pytest.hookimpl(wrapper=True)

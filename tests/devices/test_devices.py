@@ -166,13 +166,15 @@ def test_stopping_it_moves_what_has_come(make, two):
     )
 
 
-def test_a_device_goes_on_while_peers_come_and_go(make, run):
+def test_a_device_goes_on_while_peers_come_and_go(make, run, until):
     device = run(devices.queue)
     client = make(zbus.Requester, connect=device.frontend.addresses)
     for round_ in range(2):
-        with zbus.Replier(twice, connect=device.backend.addresses):
-            device.backend.wait_for_peers(timeout=LONG)
-            assert client.request(round_, timeout=LONG, attempts=3) == 2 * round_
+        server = make(zbus.Replier, twice, connect=device.backend.addresses)
+        device.backend.wait_for_peers(timeout=LONG)
+        assert client.request(round_, timeout=LONG, attempts=3) == 2 * round_
+        server.close()  # and not stop: that would wait for the device to leave
+        until(lambda: device.backend.peers == 0)
 
 
 def test_a_reply_to_a_client_that_has_gone_is_dropped_and_counted(make, address, until):
