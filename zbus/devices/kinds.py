@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..green.options import DEALER, IMMEDIATE, PUB, PULL, PUSH, REPLIES, ROUTER, SNDHWM, VERBOSE, XPUB, XSUB, Flags
+from ..green.options import DEALER, PUB, PULL, PUSH, REPLIES, ROUTER, SNDHWM, VERBOSE, XPUB, XSUB, Flags
 
 IN, OUT = "in", "out"
 
@@ -31,9 +31,9 @@ class Kind:
     monitor: Socket | None = None
 
 
-# A queue's backend hands a worker one request at a time as far as libzmq lets it, and none to one that is not there.
+# A queue's backend hands a worker one request at a time as far as libzmq lets it.
 _CLIENTS = Socket(ROUTER, flags=((SNDHWM, REPLIES),))
-_WORKERS = Socket(DEALER, flags=IMMEDIATE, unless_chosen=((SNDHWM, 1),))
+_WORKERS = Socket(DEALER, unless_chosen=((SNDHWM, 1),))
 
 QUEUE = Kind("queue", _CLIENTS, _WORKERS, (IN, OUT))
 FORWARDER = Kind("forwarder", Socket(XSUB), Socket(XPUB), (IN, OUT))

@@ -35,7 +35,8 @@ SNDHWM, RCVHWM = int(zmq.SNDHWM), int(zmq.RCVHWM)
 #: Replies that may wait for one client of a ROUTER. One that finds no room is lost, and its caller waits in vain, so
 #: there is room for a burst that libzmq's thread is too busy to take, whatever the high-water mark of requests is.
 REPLIES = 10_000
-#: A socket that queues nothing for a peer that is not there.
+#: A socket that queues nothing for a peer that is not there. Not for one that receives messages of several frames:
+#: libzmq 4.3.5 aborts (`!_more`, fq.cpp) where it drops what a lost connection brought between two of them.
 IMMEDIATE = ((zmq.IMMEDIATE, 1),)
 
 

@@ -22,7 +22,7 @@ from gevent import get_hub, getcurrent
 
 from ..errors import Closed, ProtocolError, RemoteError, TimeoutExpired, Unavailable
 from ..green.messages import SocketError
-from ..green.options import DEALER, IMMEDIATE, RCVHWM, Options, Timeout, pings
+from ..green.options import DEALER, RCVHWM, Options, Timeout, pings
 from ..green.port import Port
 from ..green.service import OPEN, _thread, weakly
 from ..wire.message import encode_headers
@@ -55,8 +55,9 @@ class Requester(Endpoint):
         super().__init__(bind=bind, connect=connect, **options)
         if self._options["codec"] == "frames":
             raise ValueError("codec='frames' cannot say where a request's envelope ends; use 'raw' for bytes")
+        # no IMMEDIATE: it drops replies that came before a connection was lost, and may abort (see `options`);
         # replies are no more than the calls that are out, and a full queue would leave pings unanswered
-        self._flags = (*IMMEDIATE, (RCVHWM, 0), *pings(self._options["heartbeat"]))
+        self._flags = ((RCVHWM, 0), *pings(self._options["heartbeat"]))
         self._sent = self._received = self._retried = self._refused = self._expired = self._late = 0
 
     # -- one call ------------------------------------------------------------------------------------
@@ -163,16 +164,15 @@ class Requester(Endpoint):
 
     # -- replies -------------------------------------------------------------------------------------
 
-    def _replies(self, server: Server) -> None:
-        """Read what one server sent; on the hub, but for the last words of one that we leave."""
+    def _replies(self, server: Server, last: bool = False) -> None:
+        """Read what one server sent; its `last` words to the end. On the hub, but where we leave a server."""
         socket = server.port.socket
         ready = socket.readiness
-        calls = self._calls
         on_hub = getcurrent() is ready.hub
         count = 0
         while True:
             count += 1
-            if not count & 15 and ready.burst.over():
+            if not count & 15 and not last and ready.burst.over():
                 ready.resume_next_turn()
                 break
             try:
@@ -181,7 +181,7 @@ class Requester(Endpoint):
                 ready.drained = True
                 break
             if on_hub and len(frames) == 3 and not frames[1] and len(frames[0]) == CORRELATION_BYTES:
-                call = calls.get(frames[0][:KEY_BYTES])
+                call = self._calls.get(frames[0][:KEY_BYTES])
                 if call is not None and call.waiter is not None:  # nearly always: who asked waits
                     self._received += 1
                     call.waiter.switch(frames[2])
@@ -261,7 +261,7 @@ class Requester(Endpoint):
             server.came()
             self._parking.room(_ROOM)
         elif kind == "disconnected" and not port.peers:
-            self._replies(server)  # what it sent before it went
+            self._replies(server, last=True)
             for call in list(server.calls.values()):
                 self._parking.settle(call, _LOST)
         super()._report(port, kind, address, reason)
