@@ -71,10 +71,10 @@ def _run(parser: argparse.ArgumentParser, kind: str, sides: list[str], arguments
     except ValueError as error:
         parser.error(str(error))
     with device:
+        tell = partial(_tell, kind, device)
+        asked = gevent.signal_handler(signal.SIGUSR1, tell)  # before anybody knows that it is there
         places = (f"{side} {' '.join(getattr(device, side).addresses)}" for side in sides)
         print(f"{kind}: {', '.join(places)}", flush=True)
-        tell = partial(_tell, kind, device)
-        asked = gevent.signal_handler(signal.SIGUSR1, tell)
         reporting = gevent.spawn(_report, tell, arguments.report) if arguments.report else None
         try:
             device.run()

@@ -39,6 +39,8 @@ class Proxy:
         self._broke = broke
         self._error: BaseException | None = None
         self._ending = False
+        self._end = _lock()
+        self._end.acquire()
         address = f"inproc://zbus.proxy.{next(_serial)}"
         self._control, self._far = (open_socket(zmq.PAIR, context) for _ in range(2))
         for end in (self._control, self._far):
@@ -49,8 +51,9 @@ class Proxy:
         self._returned, self._terminated = _Signal(self._ended), _Signal(lambda: None)
 
     def start(self) -> None:
-        """Let the thread run."""
+        """Let the thread run, and one that will end it: when the interpreter exits no new one can be made."""
         _start(self._main, ())
+        _start(self._terminate, ())
 
     def _main(self) -> None:
         front, back, control = self._sockets
@@ -82,7 +85,7 @@ class Proxy:
     def end(self, wait: bool) -> None:
         """Have the proxy return, wherever it stands; without `wait` others do not go on meanwhile."""
         self._ending = True
-        _start(self._terminate, ())
+        self._end.release()
         self._returned.wait(wait)
         self._far.close(0)
         self._control.close(0)
@@ -92,6 +95,7 @@ class Proxy:
         self._terminated.wait(wait)
 
     def _terminate(self) -> None:
+        self._end.acquire()
         self._context.term()
         self._terminated.set()
 
