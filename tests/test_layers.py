@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "patterns": "errors wire green patterns",
     "devices": "errors wire green devices",
     "bus": "errors wire green patterns devices bus",
-    "filters": "errors wire",
+    "filters": "errors wire filters",
 } | dict.fromkeys(EDGES.split(), f"{HOUSE} {EDGES}")
 
 # Third parties, for the layers that are choosy about them.

@@ -152,7 +152,7 @@ def make() -> Iterator[Callable[..., Any]]:
     made: list[Endpoint] = []
 
     def make(constructor: Callable[..., Any], **options: Any) -> Any:
-        endpoint = constructor(**{"reconnect": (0.01, 0.05), **options})
+        endpoint = constructor(**{"reconnect": (0.01, 0.05), "linger": 0.2, **options})
         made.append(endpoint)
         return endpoint
 

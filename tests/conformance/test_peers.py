@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gevent
 import pytest
+from waiting import until
 
 import zbus
 
@@ -13,9 +14,7 @@ TCP = "tcp://127.0.0.1:*"
 
 def gone(endpoint):
     """Wait until nobody is connected."""
-    with gevent.Timeout(LONG):
-        while endpoint.peers:
-            gevent.idle()
+    until(lambda: not endpoint.peers)
 
 
 def unheard(endpoint):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gevent
 import pytest
 
 from zbus.devices import Device
@@ -36,18 +35,6 @@ def make() -> Iterator[Callable[..., Any]]:
         one.close()
 
 
-@pytest.fixture
-def until() -> Callable[..., None]:
-    """Lets the loop turn until something holds that no event tells of."""
-
-    def until(holds: Callable[[], object], timeout: float = LONG) -> None:
-        with gevent.Timeout(timeout, AssertionError("it did not come to hold")):
-            while not holds():
-                gevent.idle()
-
-    return until
-
-
 class Run:
     """Makes a device of any kind on one transport, as greenlets or as libzmq's proxy in a thread."""
 
@@ -60,7 +47,7 @@ class Run:
         return device
 
 
-@pytest.fixture(params=["greenlet inproc", "greenlet ipc", "greenlet tcp", "thread ipc", "thread tcp", "process tcp"])
+@pytest.fixture(params=["greenlet inproc", "greenlet ipc", "greenlet tcp", "thread ipc", "thread tcp"])
 def run(request: pytest.FixtureRequest, make: Callable[..., Any]) -> Run:
     runs_in, transport = request.param.split()
     if transport == "tcp":

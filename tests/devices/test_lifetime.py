@@ -1,4 +1,4 @@
-"""One lifetime for every device, and what it says when it is misused."""
+"""What a device does at the edges of its lifetime, and says when it is misused."""
 
 from __future__ import annotations
 
@@ -29,46 +29,11 @@ def declare(request):
     return lambda **keywords: function(*[TCP] * sides, **keywords)
 
 
-def test_declared_it_opens_nothing_and_start_returns_when_it_is_bound(declare):
-    device = declare(name="hub")
-    assert device.state == "declared"
-    assert "'hub'" in repr(device)
-    device.start()
-    assert device.state == "open"
-    assert all(view.addresses[0].startswith("tcp://127.0.0.1:") for view in (device.frontend, device.backend))
-    assert not device.frontend.addresses[0].endswith("*")
-    device.start()
-    device.close()
-    assert device.state == "closed"
-
-
 def test_asking_for_an_address_opens_it(declare):
     device = declare()
     assert device.frontend.addresses
     assert device.state == "open"
     device.close()
-
-
-def test_closed_or_stopped_twice_is_fine_and_any_other_use_raises(declare):
-    device = declare()
-    with device:
-        pass
-    device.stop()
-    device.close()
-    for use in (device.start, device.pause, device.resume, lambda: device.frontend.peers):
-        with pytest.raises(zbus.Closed):
-            use()
-    device.statistics()
-
-
-def test_close_wakes_who_waits_for_peers(declare):
-    device = declare()
-    device.start()
-    waiting = gevent.spawn(device.backend.wait_for_peers)
-    gevent.sleep(0)
-    device.close()
-    with pytest.raises(zbus.Closed):
-        waiting.get(timeout=LONG)
 
 
 def test_a_side_that_cannot_be_bound_leaves_nothing_open(declare):
@@ -85,6 +50,17 @@ def test_a_side_that_cannot_be_bound_leaves_nothing_open(declare):
 def test_an_exception_that_passes_closes_it(declare):
     with pytest.raises(KeyError), declare() as device:
         raise KeyError
+    assert device.state == "closed"
+
+
+def test_what_fails_between_the_sides_closes_it_and_surfaces_in_run(monkeypatch):
+    def broken(pump):
+        raise LookupError("no way across")
+
+    monkeypatch.setattr("zbus.devices.pump.Pump.run", broken)
+    device = devices.streamer(TCP, TCP)
+    with pytest.raises(LookupError, match="no way across"):
+        device.run()
     assert device.state == "closed"
 
 

@@ -38,6 +38,21 @@ def test_an_error_there_is_raised_here_and_leaves_nothing():
         assert device.frontend.addresses
 
 
+def test_who_comes_while_it_opens_waits_and_who_closes_it_then_leaves_nothing():
+    device = devices.streamer(TCP, TCP, runs_in="process")
+    asking = [gevent.spawn(lambda: device.frontend.addresses) for _ in range(2)]
+    assert len({greenlet.get(timeout=LONG) for greenlet in asking}) == 1
+    device.close()
+    device = devices.streamer(TCP, TCP, runs_in="process")
+    asking = [gevent.spawn(device.start) for _ in range(2)]
+    gevent.idle()
+    assert not any(greenlet.ready() for greenlet in asking)
+    device.close()
+    for greenlet in asking:
+        with pytest.raises(zbus.Closed):
+            greenlet.get(timeout=LONG)
+
+
 def test_options_and_identities_reach_it():
     heard = []
     side = devices.Side(bind=TCP, high_water_mark=7, reconnect=(0.2, 2.0), linger=0.5, name="back")
@@ -60,14 +75,6 @@ def test_its_peers_are_known_here(streamer):
     with zbus.Pull(connect=streamer.backend.addresses):
         streamer.backend.wait_for_peers(timeout=LONG)
         assert (streamer.frontend.peers, streamer.backend.peers) == (0, 1)
-
-
-def test_close_wakes_who_waits_for_peers(streamer):
-    waiting = gevent.spawn(streamer.backend.wait_for_peers)
-    gevent.sleep(0)
-    streamer.close()
-    with pytest.raises(zbus.Closed):
-        waiting.get(timeout=LONG)
 
 
 def test_its_counts_cross_and_the_last_are_kept(streamer):
@@ -124,7 +131,7 @@ def test_what_it_cannot_do_is_unsupported(streamer):
 
 OPEN = """
 import os, signal
-import gevent, zbus
+import gevent.event, zbus
 from zbus import devices
 device = devices.streamer("tcp://127.0.0.1:*", "tcp://127.0.0.1:*", runs_in="process")
 device.start()
@@ -147,6 +154,21 @@ def test_a_program_falls_off_its_end_with_one_open_and_takes_it_along():
     ended(int(program(OPEN + "print(device._engine._process.pid)\n")))
 
 
+def test_peers_that_leave_as_it_closes_make_no_noise():
+    source = """
+    import gevent, zbus
+    from zbus import devices
+    for _ in range(3):
+        with devices.forwarder("tcp://127.0.0.1:*", "tcp://127.0.0.1:*", runs_in="process") as device:
+            feeders = [zbus.Publisher(connect=device.frontend.addresses) for _ in range(30)]
+            for feeder in feeders:
+                feeder.start()
+            device.frontend.wait_for_peers(30, timeout=5)
+            gevent.joinall([gevent.spawn(one.close) for one in (device, *feeders)])
+    """
+    assert program(source) == ""
+
+
 def test_it_ends_with_a_parent_that_is_killed_though_a_forked_child_lives_on():
     source = """
 ready, go = os.pipe()
@@ -160,7 +182,7 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 if not os.fork():
     os.kill(os.getppid(), signal.SIGKILL)
     os._exit(0)
-gevent.sleep(30)
+gevent.event.Event().wait(30)
 """
     with Process("-c", OPEN + source) as parent:
         ended(int(parent.line()))

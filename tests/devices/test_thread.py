@@ -8,6 +8,7 @@ import gevent
 import pytest
 import zmq
 from green.rig import run as program
+from waiting import until
 
 import zbus
 from zbus import devices
@@ -59,9 +60,7 @@ def test_what_crossed_last_arrives_although_it_is_closed_at_once():
         device.backend.wait_for_peers(timeout=LONG)
         for number in range(1000):
             feeder.send(number, timeout=LONG)
-        with gevent.Timeout(LONG):
-            while device.statistics().messages_in < 1000:
-                gevent.idle()
+        until(lambda: device.statistics().messages_in == 1000)
         device.close()
         assert [worker.recv(timeout=LONG).body for _ in range(1000)] == list(range(1000))
     assert device.statistics().stale

@@ -5,24 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 
-import gevent
 import zmq
 
 from zbus.green import Socket
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def until(true: Callable[[], object], seconds: float = 5.0) -> None:
-    """Let the loop turn until `true()`; fail if it is not within `seconds`."""
-    end = monotonic() + seconds
-    while not true():
-        assert monotonic() < end, "it did not become true in time"
-        gevent.sleep(0.001)
 
 
 def signalled(socket: Socket) -> None:

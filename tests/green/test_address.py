@@ -72,14 +72,15 @@ def test_what_is_no_address_is_refused_by_name(verb: str, address: str) -> None:
 @pytest.mark.parametrize("given", [None, 5, b"tcp://127.0.0.1:5556", ["tcp://127.0.0.1:5556", 5], object()])
 def test_what_is_no_string_is_a_type_error(given: Any) -> None:
     with pytest.raises(TypeError):
-        addresses(given, "bind")
+        addresses(given, (), "Push")
 
 
 def test_one_address_or_several_become_a_tuple() -> None:
-    assert addresses("inproc://a", "bind") == ("inproc://a",)
-    assert addresses(["inproc://a", "ipc://b"], "bind") == ("inproc://a", "ipc://b")
-    assert addresses((name for name in ("inproc://a",)), "bind") == ("inproc://a",)
-    assert addresses((), "bind") == ()
+    assert addresses("inproc://a", (), "Push") == (("inproc://a",), ())
+    assert addresses(["inproc://a", "ipc://b"], (), "Push") == (("inproc://a", "ipc://b"), ())
+    assert addresses((name for name in ("inproc://a",)), (), "Push") == (("inproc://a",), ())
+    with pytest.raises(ValueError, match="Push has no address"):
+        addresses((), [], "Push")
 
 
 @given(st.text(), st.sampled_from(["bind", "connect"]))

@@ -110,7 +110,7 @@ push.wait_for_peers(timeout=5)
 requester.start(); publisher.start()
 waiting = [quiet(pull.recv), quiet(push.wait_for_peers, 2), quiet(requester.request, 1),
            quiet(next, iter(pull), "ended"), quiet(publisher.wait_for_subscribers, "a")]
-gevent.sleep(0.01)
+gevent.idle()
 pid = os.fork()
 if not pid:
     print(pull.state, push.state, requester.state)

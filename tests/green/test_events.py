@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 import zmq
-from green.rig import until
+from waiting import until
 
 from zbus.green import Socket
 from zbus.green.events import EndpointEvent, Monitor

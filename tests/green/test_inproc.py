@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from green.rig import until
+from waiting import until
 
 import zbus
 from zbus.errors import AddressInUse, TimeoutExpired

@@ -19,6 +19,8 @@ BAD: dict[str, list[Any]] = {
     "max_message_bytes": [0, -1, 1.5, "1000", None, True, 2**31],
     "heartbeat": [0, -1, "2", True, False, float("nan"), float("inf"), 10**9],
     "reconnect": [None, 1, (1,), (1, 2, 3), (0, 1), (1, 0), (-1, 1), ("a", "b"), (True, 1), "ab", (float("nan"), 1)],
+    "security": [True, "keys/server.key", 5],
+    "insecure": [None, 1, "yes"],
     "name": [None, 5, b"name"],
     "on_event": [5, "print", []],
 }
@@ -28,6 +30,8 @@ GOOD: dict[str, list[Any]] = {
     "max_message_bytes": [1, 2**20, 2**31 - 1],
     "heartbeat": [None, 0.001, 2, 86_399],
     "reconnect": [(0.1, 1.0), [1, 2], (5, 1), (0.0001, 86_399)],
+    "security": [None],
+    "insecure": [False, True],
     "name": ["", "prices"],
     "on_event": [None, print],
 }
@@ -81,7 +85,7 @@ def test_defaults_are_what_the_contract_says() -> None:
     assert found[zmq.LINGER] == 1000
     assert found[zmq.MAXMSGSIZE] == 2**20
     assert (found[zmq.TCP_KEEPALIVE_IDLE], found[zmq.TCP_KEEPALIVE_INTVL], found[zmq.TCP_KEEPALIVE_CNT]) == (2, 2, 2)
-    assert dict(pings(2.0)) == {zmq.HEARTBEAT_IVL: 2000, zmq.HEARTBEAT_TIMEOUT: 6000}
+    assert dict(pings(2.0)) == {zmq.HEARTBEAT_IVL: 500, zmq.HEARTBEAT_TIMEOUT: 6300}
     assert 50 <= found[zmq.RECONNECT_IVL] <= 150
     assert found[zmq.RECONNECT_IVL_MAX] == 1000
     assert found[zmq.HANDSHAKE_IVL] == 5000
@@ -94,7 +98,7 @@ def test_seconds_become_milliseconds_and_none_has_its_own_meaning() -> None:
     assert said(linger=0.25)[zmq.LINGER] == 250
     assert said(heartbeat=None)[zmq.TCP_KEEPALIVE] == 0
     assert said(heartbeat=5)[zmq.TCP_KEEPALIVE_IDLE] == 5
-    assert dict(pings(0.5)) == {zmq.HEARTBEAT_IVL: 500, zmq.HEARTBEAT_TIMEOUT: 1500}
+    assert dict(pings(0.5)) == {zmq.HEARTBEAT_IVL: 125, zmq.HEARTBEAT_TIMEOUT: 1575}
 
 
 def test_the_start_of_reconnecting_varies_and_the_longest_is_never_below_the_first() -> None:

@@ -10,7 +10,8 @@ import gevent
 import pytest
 import zmq
 from gevent.monkey import get_original
-from green.rig import fill, run, signalled, until
+from green.rig import fill, run, signalled
+from waiting import until
 
 import zbus
 from zbus.errors import Closed, TimeoutExpired, WrongThread
@@ -35,6 +36,18 @@ def burnt(seconds: float) -> None:
         pass
 
 
+def parked_writer(linked: Any, message: bytes = b"last", timeout: float = 3) -> tuple[Socket, Socket, gevent.Greenlet]:
+    """A greenlet that waits for room to send, and room that libzmq has signalled and nobody has seen."""
+    mine, other = linked(SNDHWM=2, RCVHWM=2)
+    full = fill(mine)
+    writer = gevent.spawn(mine.send, message, timeout=timeout)
+    until(lambda: mine.readiness.writers)
+    for _ in range(full):
+        other.recv(zmq.NOBLOCK)
+    signalled(mine)
+    return mine, other, writer
+
+
 @pytest.mark.parametrize("taker", TAKERS)
 def test_a_parked_reader_hears_of_a_signal_that_another_call_took(linked: Any, taker: str) -> None:
     mine, other = linked()
@@ -49,39 +62,21 @@ def test_a_parked_reader_hears_of_a_signal_that_another_call_took(linked: Any, t
 
 @pytest.mark.parametrize("taker", [name for name in TAKERS if name != "writable"])  # whose caller tries again
 def test_a_parked_writer_hears_of_a_signal_that_another_call_took(linked: Any, taker: str) -> None:
-    mine, other = linked(SNDHWM=2, RCVHWM=2)
-    full = fill(mine)
-    writer = gevent.spawn(mine.send, b"last", timeout=3)
-    until(lambda: mine.readiness.writers)
-    for _ in range(full):
-        other.recv(zmq.NOBLOCK)
-    signalled(mine)
+    mine, other, writer = parked_writer(linked)
     TAKERS[taker](mine)
     writer.get(timeout=2)
     assert other.recv(timeout=3) == b"last"
 
 
 def test_a_readers_failed_try_does_not_take_the_signal_from_a_parked_writer(linked: Any) -> None:
-    mine, other = linked(SNDHWM=2, RCVHWM=2)
-    full = fill(mine)
-    writer = gevent.spawn(mine.send, b"last", timeout=3)
-    until(lambda: mine.readiness.writers)
-    for _ in range(full):
-        other.recv(zmq.NOBLOCK)
-    signalled(mine)
+    mine, _, writer = parked_writer(linked)
     with pytest.raises(zmq.Again):
         mine.recv(zmq.NOBLOCK)
     writer.get(timeout=2)
 
 
 def test_a_reader_that_parks_does_not_take_the_signal_from_a_parked_writer(linked: Any) -> None:
-    mine, other = linked(SNDHWM=2, RCVHWM=2)
-    full = fill(mine)
-    writer = gevent.spawn(mine.send, b"last", timeout=3)
-    until(lambda: mine.readiness.writers)
-    for _ in range(full):
-        other.recv(zmq.NOBLOCK)
-    signalled(mine)
+    mine, _, writer = parked_writer(linked)
     with pytest.raises(TimeoutExpired):
         mine.recv(timeout=0.5)
     assert writer.ready()
@@ -197,9 +192,9 @@ def test_a_reader_that_is_thrown_out_by_a_foreign_timeout_leaves_its_message_to_
             return mine.recv()
 
     first = gevent.spawn(impatient)
-    until(lambda: mine.readiness.readers)
+    until(lambda: mine.readiness.readers or first.dead)
     second = gevent.spawn(mine.recv, timeout=3)
-    until(lambda: len(mine.readiness.readers) == 2)
+    until(lambda: len(mine.readiness.readers) == 2 - first.dead)
     burnt(0.2)
     other.send(b"1")
     assert {first.get(timeout=5), second.get(timeout=5) if first.value is None else b"1"} <= {None, b"1"}
@@ -227,13 +222,7 @@ def test_writers_at_the_high_water_mark_are_served_in_the_order_they_came(linked
 
 @pytest.mark.parametrize("verb", ["send", "send_multipart", "transmit"])
 def test_a_writer_that_finds_others_parked_queues_behind_them(linked: Any, verb: str) -> None:
-    mine, other = linked(SNDHWM=2, RCVHWM=2)
-    full = fill(mine)
-    first = gevent.spawn(mine.send, b"first", timeout=5)
-    until(lambda: mine.readiness.writers)
-    for _ in range(full):
-        other.recv(zmq.NOBLOCK)
-    signalled(mine)
+    mine, other, first = parked_writer(linked, b"first", timeout=5)
     getattr(mine, verb)(b"second" if verb == "send" else [b"second"], timeout=5)
     first.get(timeout=5)
     assert [other.recv(timeout=5) for _ in range(2)] == [b"first", b"second"]

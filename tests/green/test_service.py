@@ -13,10 +13,12 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.monkey import get_original
-from green.rig import command, run, until
+from green.rig import command, run
+from waiting import until
 
 from zbus.errors import Closed, WrongThread
-from zbus.green.service import CLOSED, DECLARED, OPEN, STOPPING, Runner, Service
+from zbus.green.runner import Runner
+from zbus.green.service import CLOSED, DECLARED, OPEN, STOPPING, Service
 
 
 class Lamp(Service):
@@ -300,7 +302,7 @@ def test_run_outside_the_main_greenlet_leaves_signals_alone() -> None:
 PROGRAM = """
 import gevent, signal
 from gevent.event import Event
-from zbus.green.service import Runner
+from zbus.green.runner import Runner
 signal.alarm(20)
 class Engine(Runner):
     def _open(self):

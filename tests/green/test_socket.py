@@ -12,7 +12,8 @@ import gevent
 import pytest
 import zmq
 import zmq.green
-from green.rig import fill, run, signalled, until
+from green.rig import fill, run, signalled
+from waiting import until
 
 from zbus.errors import Closed, TimeoutExpired, Unsupported
 from zbus.green import Context, Socket, messages

@@ -10,7 +10,7 @@ import gevent
 import pytest
 import zmq
 from gevent.event import Event
-from green.rig import until
+from waiting import until
 
 import zbus
 from zbus.errors import TimeoutExpired

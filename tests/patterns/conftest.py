@@ -19,7 +19,7 @@ def make() -> Iterator[Callable[..., Any]]:
     made: list[Endpoint] = []
 
     def make(constructor: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        endpoint = constructor(*arguments, **{"reconnect": (0.01, 0.05), **options})
+        endpoint = constructor(*arguments, **{"reconnect": (0.01, 0.05), "linger": 0.2, **options})
         made.append(endpoint)
         endpoint.start()
         return endpoint
@@ -57,15 +57,3 @@ class Events(list[EndpointEvent]):
 @pytest.fixture
 def events() -> Events:
     return Events()
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """Lets the loop turn until something holds that no event tells of."""
-
-    def wait_until(holds: Callable[[], object], timeout: float = 5.0) -> None:
-        with gevent.Timeout(timeout, AssertionError("it did not come to hold")):
-            while not holds():
-                gevent.idle()
-
-    return wait_until

@@ -7,6 +7,7 @@ from itertools import chain
 
 import gevent
 import pytest
+from waiting import until
 
 import zbus
 from zbus.patterns.pipeline import Push
@@ -60,12 +61,12 @@ def test_a_connecting_push_keeps_its_queue_until_the_pull_is_there(make, address
     assert [pull.recv(timeout=LONG).body for _ in range(100)] == list(range(100))
 
 
-def test_a_pull_that_leaves_is_passed_over(make, address, wait_until):
+def test_a_pull_that_leaves_is_passed_over(make, address):
     push = make(zbus.Push, bind=address)
     leaving, staying = (make(zbus.Pull, connect=push.addresses[0]) for _ in range(2))
     push.wait_for_peers(2, timeout=LONG)
     leaving.close()
-    wait_until(lambda: push.peers == 1)
+    until(lambda: push.peers == 1)
     in_a_row = 0
     while in_a_row < 2:  # libzmq tells of a lost peer a moment before it stops sending to it
         push.send("is he gone?", timeout=LONG)

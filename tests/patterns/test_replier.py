@@ -8,6 +8,7 @@ import logging
 import gevent
 import pytest
 from gevent.event import Event
+from waiting import until
 
 import zbus
 
@@ -140,7 +141,7 @@ def test_a_handler_that_waits_holds_up_nobody(linked):
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_no_more_than_concurrency_run_and_as_many_are_queued(linked, wait_until, concurrency):
+def test_no_more_than_concurrency_run_and_as_many_are_queued(linked, concurrency):
     go, most, running = Event(), [0], [0]
 
     def handler(message):
@@ -152,7 +153,7 @@ def test_no_more_than_concurrency_run_and_as_many_are_queued(linked, wait_until,
 
     replier, requester = linked(handler, concurrency=concurrency)
     calls = [gevent.spawn(requester.request, n, timeout=LONG) for n in range(5 * concurrency)]
-    wait_until(lambda: replier.statistics().waiting == concurrency)
+    until(lambda: replier.statistics().waiting == concurrency)
     for _ in range(5):
         gevent.idle()
     assert replier.statistics().running == concurrency
@@ -201,16 +202,16 @@ def test_a_server_without_handler_or_crew_is_refused(given, error, told):
         zbus.Replier(bind="inproc://x", **given)
 
 
-def test_a_client_that_left_costs_a_dropped_reply_and_nothing_else(linked, make, wait_until):
+def test_a_client_that_left_costs_a_dropped_reply_and_nothing_else(linked, make):
     go = Event()
     replier, requester = linked(lambda message: (message.body == "wait" and go.wait(LONG)) or message.body)
     gone = make(zbus.Requester, connect=replier.addresses[0])
     call = gevent.spawn(failing, zbus.Closed, gone, "wait")
-    wait_until(lambda: replier.statistics().running == 1)
+    until(lambda: replier.statistics().running == 1)
     gone.close()
     call.get(timeout=LONG)
-    wait_until(lambda: replier.peers == 1)
+    until(lambda: replier.peers == 1)
     go.set()
     assert requester.request("next", timeout=LONG) == "next"
-    wait_until(lambda: replier.statistics().running == 0)
+    until(lambda: replier.statistics().running == 0)
     assert replier.statistics().dropped <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 from gevent.event import Event
+from waiting import until
 
 import zbus
 
@@ -53,7 +54,7 @@ def test_stop_from_inside_the_handler_still_replies(make, address):
     assert replier.state == "closed"
 
 
-def test_stop_from_inside_the_handler_of_one_that_nobody_runs(make, address, wait_until):
+def test_stop_from_inside_the_handler_of_one_that_nobody_runs(make, address):
     def handler(message):
         replier.stop()
         return message.body
@@ -62,7 +63,7 @@ def test_stop_from_inside_the_handler_of_one_that_nobody_runs(make, address, wai
     requester = make(zbus.Requester, connect=replier.addresses[0], linger=0)
     assert requester.request("stop", timeout=LONG) == "stop"
     requester.close()
-    wait_until(lambda: replier.state == "closed")
+    until(lambda: replier.state == "closed")
 
 
 @pytest.mark.parametrize("way", ["close in the handler", "exit swallowed", "finally"])
@@ -94,7 +95,7 @@ def test_close_while_a_handler_runs_is_quiet(linked, capfd, way):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_stop_finishes_what_runs_and_refuses_what_is_queued(linked, wait_until):
+def test_stop_finishes_what_runs_and_refuses_what_is_queued(linked):
     go = Event()
     replier, requester = linked(lambda message: go.wait(LONG) and message.body, concurrency=2)
 
@@ -105,9 +106,9 @@ def test_stop_finishes_what_runs_and_refuses_what_is_queued(linked, wait_until):
             return "refused"
 
     calls = [gevent.spawn(attempt, n) for n in range(4)]
-    wait_until(lambda: replier.statistics().waiting == 2)
+    until(lambda: replier.statistics().waiting == 2)
     stopping = gevent.spawn(replier.stop, LONG)
-    wait_until(lambda: replier.statistics().refused >= 2)
+    until(lambda: replier.statistics().refused >= 2)
     go.set()
     assert [call.get(timeout=LONG) for call in calls] == [0, 1, "refused", "refused"]
     stopping.get(timeout=LONG)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import monotonic
 
 import gevent
 import pytest
 from gevent.event import Event
+from waiting import until
 
 import zbus
+from zbus.patterns.parking import Parking
+from zbus.wire.request import Call
 
 LONG = 5.0
 
@@ -114,7 +118,7 @@ def test_callers_that_wait_for_room_do_not_spin(linked, monkeypatch):
     nothing_is_left(requester)
 
 
-def test_a_late_reply_is_counted_and_dropped(linked, wait_until):
+def test_a_late_reply_is_counted_and_dropped(linked):
     go = Event()
 
     def handler(message):
@@ -127,13 +131,13 @@ def test_a_late_reply_is_counted_and_dropped(linked, wait_until):
         requester.request("slow", timeout=0.01)
     assert requester.request("quick", timeout=LONG) == "quick"
     go.set()
-    wait_until(lambda: requester.statistics().late == 1)
+    until(lambda: requester.statistics().late == 1)
     assert requester.request("again", timeout=LONG) == "again"
     assert requester.statistics().received == 2
     nothing_is_left(requester)
 
 
-def test_killed_callers_leave_nothing_behind(linked, wait_until):
+def test_killed_callers_leave_nothing_behind(linked):
     go = Event()
     _, requester = linked(lambda message: go.wait(LONG) and message.body)
     calls = [gevent.spawn(requester.request, n, timeout=LONG) for n in range(20)]
@@ -146,7 +150,7 @@ def test_killed_callers_leave_nothing_behind(linked, wait_until):
     assert timed == []
     go.set()
     assert [call.get(timeout=LONG) for call in calls[1::2]] == list(range(1, 20, 2))
-    wait_until(lambda: requester.statistics().late == 15)
+    until(lambda: requester.statistics().late == 15)
     nothing_is_left(requester)
 
 
@@ -243,3 +247,15 @@ def test_waiting_on_the_hub_is_told_so(linked):
     assert "hub" in told[0]
     assert requester.request(2, timeout=LONG) == 2
     nothing_is_left(requester)
+
+
+def test_a_wait_has_its_whole_time_however_long_the_one_before_it_was():
+    """A timer of libev that is stopped and started again goes on with the time that it had left."""
+    parking, due = Parking(gevent.get_hub()), object()
+    calls = [Call(bytes(12), now=0.0, timeout=None, attempts=1) for _ in range(2)]
+    gevent.spawn_later(0.1, parking.settle, calls[0], "a reply")
+    assert parking.park(calls[0], 0.2, due) == "a reply"
+    began = monotonic()
+    assert parking.park(calls[1], 0.2, due) is due
+    assert monotonic() - began > 0.19
+    parking.close()

@@ -5,12 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from zbus.wire.batch import Batch, Batches
-
-moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def drained(batches: Batches) -> list[tuple[bytes, object, list[bytes]]]:
@@ -125,47 +121,3 @@ def test_what_is_closed_during_a_drain_is_drained_too():
         if len(seen) < 4:
             batches.add(b"%d" % (len(seen) + 1))
     assert seen == [b"1", b"2", b"3", b"4"]
-
-
-@moderate
-@given(
-    st.integers(1, 6),
-    st.lists(
-        st.tuples(
-            st.sampled_from([b"a", b"b", b"c"]),
-            st.integers(1, 12),
-            st.sampled_from([None, {"h": 1}, {"h": 2}]),
-            st.sampled_from(["", "", "", "drain", "close"]),
-        ),
-        max_size=60,
-    ),
-)
-def test_nothing_is_lost_doubled_or_out_of_order_within_a_topic_and_limits_hold(most, steps):
-    batches = Batches(Batch(messages=most), max_bytes=12)
-    said: dict[bytes, list] = {}
-    heard: dict[bytes, list] = {}
-    given_out = 0
-
-    def drain() -> int:
-        count = 0
-        for batch in batches.drain():
-            assert 1 <= len(batch.values) <= most
-            assert batch.room == 12 - len(batch.body()) >= 0
-            heard.setdefault(batch.topic, []).extend((value, batch.headers) for value in batch.values)
-            count += len(batch.values)
-        return count
-
-    for number, (topic, size, headers, then) in enumerate(steps):
-        value = (b"%d." % number).ljust(size, b"x")[:12]
-        said.setdefault(topic, []).append((value, headers))
-        assert batches.add(value, headers, topic) == bool(batches.closed)
-        if then == "close":
-            batches.close_all()
-        if then:
-            given_out += drain()
-        assert len(batches) == number + 1 - given_out
-        assert bool(batches) == (number + 1 > given_out)
-    batches.close_all()
-    drain()
-    assert heard == said
-    assert not batches

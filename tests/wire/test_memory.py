@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from zbus.wire.memory import Memory
-
-moderate = settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 A, B, C = [b"a", b""], [b"b", b""], [b"c", b""]
 
@@ -94,42 +89,3 @@ def test_a_reply_larger_than_all_the_room_is_given_and_not_kept():
     assert memory.finish("", b"k", [b"x" * 101], 0.0) == [B]
     assert len(memory) == 0
     assert memory.begin("", b"k", C, 0.0) is False
-
-
-@moderate
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("bfd"), st.integers(0, 6), st.integers(0, 60), st.floats(0, 4)),
-        max_size=60,
-    )
-)
-def test_it_stays_within_its_bounds_and_never_gives_anothers_reply(steps):
-    memory = Memory(calls=3, seconds=10.0, size=100)
-    running: dict[bytes, int] = {}
-    replies: dict[bytes, tuple[list[bytes], float]] = {}
-    now = 0.0
-    for what, number, size, pause in steps:
-        now += pause
-        key = b"%d" % number
-        if what == "b":
-            known = memory.begin("", key, [key], now)
-            if key in running:
-                assert known is True
-                running[key] += 1
-            elif known is False:
-                running[key] = 0
-            else:
-                reply, since = replies[key]
-                assert known == reply
-                assert now - since < 10.0
-        elif key in running:
-            joined = running.pop(key)
-            if what == "f":
-                replies[key] = ([key, b"x" * size], now)
-                assert memory.finish("", key, replies[key][0], now) == [[key]] * joined
-            else:
-                assert memory.drop("", key) == [[key]] * joined
-        done = [entry.reply for entry in memory._done.values()]
-        assert len(done) <= 3
-        assert memory._bytes == sum(len(frame) for reply in done for frame in reply) <= 100
-        assert len(memory) == len(running) + len(done)

@@ -135,16 +135,12 @@ def test_a_refusal_is_no_attempt():
     assert one.spent
 
 
-@moderate
-@given(st.floats(0.001, 1000), st.integers(1, 5), st.lists(st.floats(0, 500), max_size=12))
-def test_patience_never_reaches_past_the_deadline_nor_below_zero(timeout, attempts, steps):
-    one, now = call(timeout=timeout, attempts=attempts), 100.0
-    for step in steps:
-        if not one.spent:
-            one.take("server", now)
-        left = one.patience(now)
-        assert 0 <= left <= max(one.deadline - now, timeout / attempts) + 1e-9
-        now += step
+def test_an_attempt_made_late_has_no_more_than_what_is_left():
+    one = call(timeout=9.0, attempts=3)
+    one.take("a", 108.0)
+    assert (one.patience(108.0), one.spent) == (1.0, False)
+    one.take("b", 108.5)
+    assert one.patience(108.5) == 0.5
 
 
 # -- a request as a server gets it -------------------------------------------------------------------
@@ -272,6 +268,24 @@ def test_a_zbus_caller_gets_the_error_in_the_headers_whatever_the_codec(codec):
 def test_any_other_caller_gets_the_error_in_the_one_frame_that_he_reads(codec, reads):
     (body,) = error_reply(plain_arrival(), "ValueError", "no", codec)
     assert reads.decode(body) == {"error": {"type": "ValueError", "message": "no"}}
+
+
+def test_only_a_refusal_tells_through_how_many_devices_the_call_came():
+    arrival = Arrival([ID, b"client", correlation(KEY, 1, False), b"", b"\x01"], now=0.0)
+    assert (zbus_arrival().hops, plain_arrival().hops, arrival.hops) == (0, 0, 1)
+    for kind, told in (("Unavailable", 1), ("ValueError", None)):
+        _, headers = error_reply(arrival, kind, "no", Msgpack())
+        assert decode_headers(headers)["error"].get("hops") == told
+
+
+def test_a_call_refused_behind_a_device_is_asked_again_at_once_then_ever_later_and_never_past_its_deadline():
+    one = call(timeout=10.0)
+    pauses = [one.refused_behind(100.0) for _ in range(8)]
+    assert pauses == [0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25]
+    assert one.refused_behind(109.9) == pytest.approx(0.1)
+    assert one.refused_behind(111.0) == 0.0
+    forever = call(timeout=None)
+    assert max(forever.refused_behind(100.0) for _ in range(2000)) == 0.25
 
 
 def test_an_errors_text_is_cut():

@@ -223,8 +223,10 @@ def test_a_reply_is_as_the_spec_says(vector):
 
 @of_kind("error")
 def test_an_error_reply_is_as_the_spec_says(vector):
-    words = {"type": vector["type"], "message": vector["message"]}
-    envelope = [b"i", correlation(b"k" * KEY_BYTES, 1, False), b""] if vector["caller"] == "zbus" else [b"i", b""]
+    words = {name: vector[name] for name in ("type", "message", "hops") if name in vector}
+    devices = [b"d"] * vector.get("hops", 0)
+    zbus = [b"i", *devices, correlation(b"k" * KEY_BYTES, 1, False), b""]
+    envelope = zbus if vector["caller"] == "zbus" else [b"i", b""]
     arrival = Arrival([*envelope, b"\x01"], now=0.0)
     assert error_reply(arrival, words["type"], words["message"], Msgpack()) == vector["frames"]
     if vector["caller"] == "zbus":

@@ -1,8 +1,6 @@
-"""Topics, patterns, and the tree of them, against the plainest matcher there is."""
+"""Topics, patterns, and the tree of them."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,22 +13,6 @@ moderate = settings(max_examples=25, deadline=None, database=None, suppress_heal
 
 words = st.sampled_from(["a", "b", "ab", "", "é"])
 topics = st.lists(words, min_size=1, max_size=6).map(".".join).filter(bool)
-patterns = st.lists(words | st.sampled_from(["*", "#", "#"]), min_size=1, max_size=6).map(".".join).filter(bool)
-
-
-def matches(pattern: str, topic: str) -> bool:
-    """The rules as they are written, word by word."""
-    asked, said = pattern.split("."), topic.split(".")
-
-    @cache
-    def rest(i: int, j: int) -> bool:
-        if i == len(asked):
-            return j == len(said)
-        if asked[i] == "#":
-            return rest(i + 1, j) or (j < len(said) and rest(i, j + 1))
-        return j < len(said) and asked[i] in ("*", said[j]) and rest(i + 1, j + 1)
-
-    return rest(0, 0)
 
 
 def tree(*texts: str) -> PatternTree[str]:
@@ -119,13 +101,6 @@ def test_zeromq_is_asked_for_the_literal_start(pattern, prefix):
     assert Pattern(pattern).prefix == prefix
 
 
-@moderate
-@given(patterns, topics)
-def test_the_prefix_lets_through_every_topic_that_matches(pattern, topic):
-    if matches(pattern, topic):
-        assert topic.encode().startswith(Pattern(pattern).prefix)
-
-
 def test_named_words_stand_for_one_word_each_and_keep_their_names():
     pattern = Pattern("orders.<region>.<kind>.#")
     assert pattern.names == ("region", "kind")
@@ -167,27 +142,6 @@ def test_which_topics_match(pattern, yes, no):
     one = tree(pattern)
     assert [topic for topic in yes if not one.match(topic)] == []
     assert [topic for topic in no if one.match(topic)] == []
-
-
-@moderate
-@given(st.lists(patterns, max_size=8), st.lists(topics, min_size=1, max_size=8))
-def test_the_tree_finds_what_a_naive_matcher_finds(texts, said):
-    all_of_them = tree(*texts)
-    for topic in said:
-        assert sorted(all_of_them.match(topic)) == sorted(text for text in texts if matches(text, topic))
-
-
-@moderate
-@given(st.lists(patterns, max_size=8), st.data())
-def test_removing_in_any_order_leaves_what_was_not_removed(texts, data):
-    one = tree(*texts)
-    left = list(texts)
-    topic = data.draw(topics)
-    for text in data.draw(st.permutations(texts)):
-        one.remove(Pattern(text), text)
-        left.remove(text)
-        assert sorted(one.match(topic)) == sorted(text for text in left if matches(text, topic))
-    assert not one._root.children
 
 
 def test_wildcards_in_a_topic_that_came_in_are_letters():

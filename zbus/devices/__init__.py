@@ -31,6 +31,8 @@ def queue(
 
     Clients connect to the frontend, servers to the backend. A request waits with its client until some server is there
     and has room; the backend keeps a high-water mark of 1 unless told otherwise, so that little is lost with a server.
+    What a dead server had is lost unless the call has ``attempts``. A server that stops refuses, and a zbus `Requester`
+    asks the next one behind the queue: at once, then ever less often while all refuse.
     `capture` is called with a `Message` for each message that crosses: topic ``in`` or ``out``, its frames as the body.
     """
     return Device(QUEUE, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
@@ -66,7 +68,9 @@ def streamer(
 ) -> Device:
     """Work from many feeders to many workers, each piece to the next one in turn (PULL, PUSH).
 
-    Feeders connect to the frontend, workers to the backend; nothing is dropped here. `capture` as for `queue`.
+    Feeders connect to the frontend, workers to the backend; nothing is dropped while it runs. Before `stop` stop the
+    feeders: it moves what still comes for half a second, and what libzmq has queued has its ``linger`` to leave.
+    `capture` as for `queue`.
     """
     return Device(STREAMER, _sides(frontend, backend), runs_in=runs_in, capture=capture, name=name)
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Literal
 
-import gevent
-from gevent import get_hub
-
 from ..errors import Unsupported
-from ..green.context import Context
-from ..green.service import CLOSED, OPEN, Runner, weakly
+from ..green.authentication import Security
+from ..green.runner import Runner
+from ..green.service import DECLARED, weakly
 from ..wire.message import Message
 from .capture import Capture
+from .engine import Engine, LiveSide
 from .greenlets import Greenlets
 from .kinds import RETAINING, Kind
-from .process import FarSide, Process
-from .side import OpenSide, Side, SideView
+from .process import Process
+from .side import Side, SideView
 from .statistics import DeviceStatistics
 from .thread import Thread
 
-log = logging.getLogger("zbus")
-
 RunsIn = Literal["greenlet", "thread", "process"]
-
-
-Engine = Greenlets | Thread | Process
 
 
 class Device(Runner):
@@ -39,8 +32,9 @@ class Device(Runner):
 
     With ``runs_in="thread"`` it is libzmq's own proxy in an OS thread of its own, which also goes on while greenlets
     compute, at about twice the speed. It cannot be paused, has no ``capture`` and no ``inproc://`` sides (its libzmq
-    context is its own), and with nobody at its back it keeps a processor busy. With ``runs_in="process"`` it is the
-    same in a process of its own, which ends with this one.
+    context is its own), and with nobody at its back it keeps a processor busy. While it waits for room on one side it
+    may hold up the other direction, too, and what it has to drop it does not count. With ``runs_in="process"`` it is
+    the same in a process of its own, which ends with this one.
     """
 
     def __init__(
@@ -65,9 +59,16 @@ class Device(Runner):
         self._runs_in = runs_in
         self._callback = capture
         self.name = name
-        self._sides: dict[str, OpenSide] = {}
+        self._bound: dict[str, tuple[str, ...]] = {}  # where each side is, for repr
         self._engine: Engine | None = None
-        self._error: BaseException | None = None
+
+    def secure(self, security: Security) -> None:
+        """Take this for the ``security=`` of each side that has none and is not `insecure`. `ValueError` once open."""
+        for name, side in self._declared.items():
+            if side.options.get("security") is None and not side.options.get("insecure"):
+                if self._state != DECLARED:
+                    raise ValueError(f"{self!r} is open already, without the security that it is to have")
+                self._declared[name] = side.secured(security)
 
     # -- its sides -----------------------------------------------------------------------------------
 
@@ -91,52 +92,20 @@ class Device(Runner):
     # -- the lifecycle -------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._error = None
-        self._engine = None
+        self._bound = {}
+        kind, declared, broke = self._kind, self._declared, weakly(self._broke)
         if self._runs_in == "process":
-            self._sides = {}
-            self._engine = Process(self._kind, self._declared, weakly(self._broke))
+            self._engine = Process(kind, declared, broke)
+        elif self._runs_in == "thread":
+            self._engine = Thread(kind, declared, broke)
         else:
-            self._engine = self._open_here()
-            self._engine.start()
+            capture = None if self._callback is None else Capture(self._callback, repr(self))
+            self._engine = Greenlets(kind, declared, capture, broke)
+        self._bound = {name: self._engine.sides[name].addresses for name in declared}
 
-    def _open_here(self) -> Greenlets | Thread:
-        context = Context() if self._runs_in == "thread" else None
-        opened: dict[str, OpenSide] = {}
-        try:
-            for name, declared in self._declared.items():
-                opened[name] = OpenSide(declared, getattr(self._kind, name), context)
-                opened[name].start()
-        except BaseException:
-            for side in opened.values():
-                side.close()
-            if context is not None:
-                get_hub().threadpool.apply(context.term)
-            raise
-        self._sides = opened
-        if context is not None:
-            return Thread(opened, context, weakly(self._broke))
-        return Greenlets(self._kind, opened, self._callback and Capture(self._callback, repr(self)))
-
-    def _side(self, name: str) -> OpenSide | FarSide:
+    def _side(self, name: str) -> LiveSide:
         """A side, to ask. Opens."""
-        engine = self._running()
-        return engine.sides[name] if isinstance(engine, Process) else self._sides[name]
-
-    def _broke(self, error: BaseException) -> None:
-        """On the hub: the thread ended by itself."""
-        self._error = error
-        log.error("%r ended: %s", self, error)
-        gevent.spawn(self.close)
-
-    def run(self) -> None:
-        """Start, move messages until `stop`, close, return; raises what ended it otherwise.
-
-        In the main greenlet SIGTERM and SIGINT stop it too; a second one ends the process at once.
-        """
-        super().run()
-        if self._error is not None:
-            raise self._error
+        return self._running().sides[name]
 
     def pause(self) -> None:
         """Move nothing, until `resume`; senders' queues fill meanwhile. Returns when it is so. Opens. Twice is fine.
@@ -159,21 +128,13 @@ class Device(Runner):
         self._running().finish(deadline)
 
     def _shut(self, wait: bool) -> None:
-        engine = self._engine
-        if engine is not None:
-            engine.end(wait)
-        closing = [side for side in self._sides.values() if side.state != CLOSED]
-        if wait:  # each has a linger time of its own: side by side
-            gevent.joinall([gevent.spawn(side.close) for side in closing])
-        else:
-            for side in closing:
-                side._close(False)
-        if engine is not None:
-            engine.over(wait)
+        if self._engine is not None:
+            self._engine.close(wait)
 
     def _abandon(self) -> None:
-        if isinstance(self._engine, Process):
+        if self._engine is not None:
             self._engine.abandon()
+            self._engine = None
 
     # -- what it looks like --------------------------------------------------------------------------
 
@@ -186,7 +147,7 @@ class Device(Runner):
         if self.name:
             words.append(repr(self.name))
         for name, declared in self._declared.items():
-            found = self._side(name).addresses if self._state is OPEN and self._engine is not None else ()
+            found = self._bound.get(name, ())
             words.append(f"{name}={' '.join(found or (*declared.bind, *declared.connect))}")
         return f"<{' '.join(words)} {self._state}>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..green.options import DEALER, PUB, PULL, PUSH, REPLIES, ROUTER, SNDHWM, VERBOSE, XPUB, XSUB, Flags
+from ..green.options import DEALER, PUB, PULL, PUSH, REPLIES, ROUTER, SNDHWM, SUBSCRIPTIONS, VERBOSE, XPUB, XSUB, Flags
 
 IN, OUT = "in", "out"
 
@@ -36,9 +36,10 @@ _CLIENTS = Socket(ROUTER, flags=((SNDHWM, REPLIES),))
 _WORKERS = Socket(DEALER, unless_chosen=((SNDHWM, 1),))
 
 QUEUE = Kind("queue", _CLIENTS, _WORKERS, (IN, OUT))
-FORWARDER = Kind("forwarder", Socket(XSUB), Socket(XPUB), (IN, OUT))
+_PUBLISHERS = Socket(XSUB, flags=SUBSCRIPTIONS)
+FORWARDER = Kind("forwarder", _PUBLISHERS, Socket(XPUB), (IN, OUT))
 # Who subscribes to what others have subscribed to has to be seen, too.
-RETAINING = Kind("forwarder", Socket(XSUB), Socket(XPUB, flags=VERBOSE), (IN, OUT))
+RETAINING = Kind("forwarder", _PUBLISHERS, Socket(XPUB, flags=VERBOSE), (IN, OUT))
 STREAMER = Kind("streamer", Socket(PULL, lingers=False), Socket(PUSH), (IN,))
 MONITORED_QUEUE = Kind("monitored_queue", _CLIENTS, _WORKERS, (IN, OUT), Socket(PUB))
 

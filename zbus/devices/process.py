@@ -1,8 +1,8 @@
 """A device in a process of its own: ``python -m zbus device``, told what to be on its standard input.
 
-Each side says one JSON object a line. The parent: the spec, then ``counts`` whenever it wants to know, then ``stop``;
-the end of its output, also by its death, ends the child. The child: where it is bound or why it is not, who is
-connected whenever that changes, and its counts.
+Each side says one JSON object a line. The parent: the spec, then ``counts`` whenever it wants to know, then ``stop``
+and how many seconds it may take; the end of its output, also by its death, ends the child. The child: where it is bound
+or why it is not, who is connected whenever that changes, and its counts.
 """
 
 from __future__ import annotations
@@ -12,26 +12,35 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.fileobject import FileObject
+from gevent.monkey import get_original
 
 from .. import errors
 from ..errors import Closed, Unsupported
 from ..green.options import Timeout
+from ..green.service import CLOSED, OPEN, left
+from .engine import Engine
 from .kinds import Kind
 from .side import Side
 from .statistics import DeviceStatistics
 
 #: Seconds to wait at most for the process to start, and to end.
 LONGEST = 20.0
+#: Seconds that it has to end when this program ends with it open: its linger time, and a little.
+LONGEST_LAST = 1.5
 #: Seconds that it has to tell its counts.
 ANSWER = 1.0
+
+_sleep: Callable[[float], None] = get_original("time", "sleep")
 
 _ROOT = str(Path(__file__).resolve().parent.parent.parent)
 
@@ -39,9 +48,8 @@ _ROOT = str(Path(__file__).resolve().parent.parent.parent)
 class FarSide:
     """A side as the process tells of it."""
 
-    state = "open"
-
     def __init__(self, addresses: list[str]) -> None:
+        self._state = OPEN
         self.addresses = tuple(addresses)
         self.peers = 0
         self._changed = Event()
@@ -57,16 +65,16 @@ class FarSide:
             while self.peers < count:
                 self._changed.clear()
                 self._changed.wait()
-                if self.state != "open":
+                if self._state is CLOSED:
                     raise Closed("the device is closed")
 
     def close(self) -> None:
         """The device is: wake who waits."""
-        self.state = "closed"
+        self._state = CLOSED
         self._changed.set()
 
 
-class Process:
+class Process(Engine):
     """The device's process, from its start to its end. `broke` is called on the hub if it ends by itself."""
 
     def __init__(self, kind: Kind, sides: dict[str, Side], broke: Callable[[BaseException], object]) -> None:
@@ -74,6 +82,7 @@ class Process:
         self._last = DeviceStatistics()
         self._answered = Event()
         self._ending = False
+        self._deadline: float | None = 0.0  # until which it may finish what is in hand
         path = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
         theirs_in, to = os.pipe()
         back, theirs_out = os.pipe()
@@ -88,7 +97,7 @@ class Process:
             os.close(theirs_in)
             os.close(theirs_out)
             self._to, self._back = FileObject(to, "wb", buffering=0), FileObject(back, "rb")
-        self.sides: dict[str, FarSide] = {}
+        self.sides = self._sides = dict[str, FarSide]()
         self._listening = gevent.Greenlet(self._listen)
         try:
             self._say({"kind": kind.name, "sides": {name: _spec(side) for name, side in sides.items()}})
@@ -99,9 +108,9 @@ class Process:
             if "error" in first:
                 raise _error(*first["error"])
         except BaseException:
-            self.end(True)
+            self.close(True)
             raise
-        self.sides = {name: FarSide(addresses) for name, addresses in first["addresses"].items()}
+        self._sides.update({name: FarSide(addresses) for name, addresses in first["addresses"].items()})
         self._listening.start()
 
     def _say(self, words: object) -> None:
@@ -114,35 +123,39 @@ class Process:
     def _listen(self) -> None:
         while (words := self._hear()) is not None:
             for name, peers in words.get("peers", {}).items():
-                self.sides[name].tell(peers)
+                self._sides[name].tell(peers)
             if "counts" in words:
                 self._last = DeviceStatistics(**words["counts"])
                 self._answered.set()
         if not self._ending:
             self._broke(OSError(f"the device's process ended, with exit status {self._status()}"))
 
-    def start(self) -> None:
-        """It runs since it was made."""
-
-    def resume(self) -> None:
-        """It was never paused."""
-
     def pause(self) -> None:
         """Not here."""
         raise Unsupported("a device in a process cannot be paused; use runs_in='greenlet'")
 
-    def finish(self, deadline: float | None) -> None:
-        """Its figures are asked for a last time."""
-        self.counts()
+    def resume(self) -> None:
+        """It was never paused."""
 
-    def end(self, wait: bool) -> None:
+    def finish(self, deadline: float | None) -> None:
+        """Its figures are asked for a last time; it finishes when it is told to close."""
+        self.counts()
+        self._deadline = deadline
+
+    def close(self, wait: bool) -> None:
         """Have it close and end."""
         self._ending = True
-        for side in self.sides.values():
+        for side in self._sides.values():
             side.close()
+        if wait:
+            with suppress(OSError):  # it has ended
+                self._say({"stop": left(self._deadline)})
         self._to.close()
-        if not wait:
-            self._process.wait()
+        if not wait:  # no greenlet can run any more
+            deadline = monotonic() + LONGEST_LAST
+            while self._process.poll() is None and monotonic() < deadline:
+                _sleep(0.005)
+            self._process.kill()
             return
         with gevent.Timeout(LONGEST, False):
             self._status()
@@ -160,16 +173,13 @@ class Process:
             pause = min(2 * pause, 0.05)
         return int(status)
 
-    def over(self, wait: bool) -> None:
-        """It has ended."""
-
     def abandon(self) -> None:
         """In a forked child: not to hold on to the device when the parent ends."""
+        self._ending = True
+        nothing = os.open(os.devnull, os.O_RDWR)
         for pipe in (self._to, self._back):
-            try:
-                os.close(pipe.fileno())
-            except (OSError, ValueError):
-                continue
+            os.dup2(nothing, pipe.fileno(), inheritable=False)
+        os.close(nothing)
 
     def counts(self) -> DeviceStatistics:
         """What it says; or what it said last, `stale`."""
@@ -185,7 +195,14 @@ class Process:
 
 
 def _spec(side: Side) -> dict[str, Any]:
-    return {"bind": side.bind, "connect": side.connect, "identity": side.identity.hex(), **side.options}
+    security = side.options.get("security")
+    return {
+        **side.options,
+        "bind": side.bind,
+        "connect": side.connect,
+        "identity": side.identity.hex(),
+        "security": None if security is None else security.spec,
+    }
 
 
 def _error(kind: str, message: str) -> BaseException:

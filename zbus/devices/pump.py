@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from ..errors import Closed
@@ -43,12 +44,12 @@ class Pump:
         except Closed:
             return
 
-    def drain(self) -> None:
-        """Move what is there; end when there is no more."""
+    def drain(self, until: float) -> None:
+        """Move what is there; end when there is no more, and read none after `until` (monotonic)."""
         try:
             if self.held:
                 self._cross(self.held)
-            while self._source.poll(0):
+            while monotonic() < until and self._source.poll(0):
                 self._cross(self._source.receive())
         except Closed:
             return

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+import gevent
 
 from .. import green
 from ..green import options as table
 from ..green.address import addresses
+from ..green.authentication import Security
 from ..green.context import Context
 from ..green.options import ROUTING_ID, Options, Timeout
 from ..green.ports import Addresses, Ports
-from .kinds import Socket
+from ..green.service import CLOSED
+from .kinds import Kind, Socket
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -37,13 +42,17 @@ class Side:
             raise TypeError("a device's side has no codec: frames cross as they are")
         if not isinstance(identity, bytes) or len(identity) > 255 or identity[:1] == b"\0":
             raise ValueError(f"identity={identity!r}: up to 255 bytes, the first of them not zero")
-        table.checked(options, "Side")
-        self.bind = tuple(addresses(bind, "bind"))
-        self.connect = tuple(addresses(connect, "connect"))
-        if not self.bind and not self.connect:
-            raise ValueError("Side has no address: give bind='tcp://127.0.0.1:*', connect='tcp://…', or both")
+        security = table.checked(options, "Side")["security"]
+        if security is not None and security.rules:
+            raise ValueError("a device does not look into messages: rules are for the endpoints behind it")
+        self.bind, self.connect = addresses(bind, connect, "Side")
         self.identity = identity
         self.options: dict[str, Any] = dict(options)
+
+    def secured(self, security: Security) -> Side:
+        """The same with this for its ``security=``."""
+        options: Any = {**self.options, "security": security}
+        return Side(bind=self.bind, connect=self.connect, identity=self.identity, **options)
 
     def __repr__(self) -> str:
         return f"<Side {' '.join((*self.bind, *self.connect))}>"
@@ -78,13 +87,28 @@ class OpenSide(Ports):
         """The open socket."""
         return self._use()
 
-    def dropped(self) -> int:
-        """Messages that a ROUTER had no room for, or whose addressee was gone."""
-        return sum(port.socket.lost for port in self._opened())
 
-    def missed_wakeups(self) -> int:
-        """A defect of zbus if it is not 0."""
-        return sum(port.socket.readiness.missed_wakeups for port in self._opened())
+def open_sides(kind: Kind, declared: Mapping[str, Side], context: Context | None = None) -> dict[str, OpenSide]:
+    """All of them; if one cannot be opened, none."""
+    opened: dict[str, OpenSide] = {}
+    try:
+        for name, side in declared.items():
+            opened[name] = OpenSide(side, getattr(kind, name), context)
+            opened[name].start()
+    except BaseException:
+        close_sides(opened.values(), False)
+        raise
+    return opened
+
+
+def close_sides(sides: Iterable[OpenSide], wait: bool) -> None:
+    """With `wait` for what they sent to leave: side by side, for each has a linger time of its own."""
+    closing = [side for side in sides if side.state != CLOSED]
+    if wait:
+        gevent.joinall([gevent.spawn(side.close) for side in closing])
+    else:
+        for side in closing:
+            side._close(False)
 
 
 class SideView:

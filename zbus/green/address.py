@@ -5,13 +5,23 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 #: A path in a Unix socket's address has 108 bytes, the last of them NUL.
 MAX_PATH_BYTES = 107
 
 
-def addresses(given: str | Iterable[str], verb: str) -> tuple[str, ...]:
-    """One address or several, checked; `TypeError` or `ValueError` says what is wrong."""
+def addresses(
+    bind: str | Iterable[str], connect: str | Iterable[str], who: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What `who` was given to bind and to connect to, checked; `TypeError` or `ValueError` says what is wrong."""
+    both = _several(bind, "bind"), _several(connect, "connect")
+    if not any(both):
+        raise ValueError(f"{who} has no address: give bind='tcp://127.0.0.1:*', connect='tcp://…', or both")
+    return both
+
+
+def _several(given: str | Iterable[str], verb: str) -> tuple[str, ...]:
     if isinstance(given, str):
         given = (given,)
     try:
@@ -46,6 +56,18 @@ def _check_tcp(address: str, rest: str, verb: str) -> None:
         raise ValueError(f"{verb}={address!r}: tcp wants tcp://host:port with {wanted}")
     if verb == "connect" and host == "*":
         raise ValueError(f"connect={address!r}: '*' is for bind; name the host to connect to")
+
+
+def is_local(address: str) -> bool:
+    """Does it stay on this machine? A name other than ``localhost`` may stand for anything."""
+    scheme, _, rest = address.partition("://")
+    if scheme != "tcp":
+        return True
+    host = rest.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", "lo")
 
 
 def ipc_is_live(address: str) -> bool:

@@ -22,6 +22,7 @@ class Context(zmq.green.Context):  # type: ignore[type-arg]  # at run time it ta
     """A `zmq.green` context whose sockets are zbus's green sockets."""
 
     _socket_class = Socket
+    authenticator: Any = None  # who answers for its sockets, once one of them is bound or connected
 
 
 _context: Context | None = None

@@ -30,22 +30,22 @@ _CLOSED, _DISCONNECTED, _STOPPED = (
     int(zmq.Event.DISCONNECTED),
     int(zmq.Event.MONITOR_STOPPED),
 )
-_READY = int(zmq.Event.HANDSHAKE_SUCCEEDED)
+_READY, _RETRIED = int(zmq.Event.HANDSHAKE_SUCCEEDED), int(zmq.Event.CONNECT_RETRIED)
 _FAILED = {
     int(zmq.Event.HANDSHAKE_FAILED_NO_DETAIL): "the handshake was cut short",
     int(zmq.Event.HANDSHAKE_FAILED_PROTOCOL): "the peer does not speak ZMTP as we do",
-    int(zmq.Event.HANDSHAKE_FAILED_AUTH): "the peer refused our key, or we refused its",
+    int(zmq.Event.HANDSHAKE_FAILED_AUTH): "one of the two refused the other",
 }
-_WANTED = _CONNECTED | _LISTENING | _ACCEPTED | _CLOSED | _DISCONNECTED | _STOPPED | _READY | sum(_FAILED)
+_WANTED = _CONNECTED | _LISTENING | _ACCEPTED | _CLOSED | _DISCONNECTED | _STOPPED | _READY | _RETRIED | sum(_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointEvent:
     """Something that is not a message.
 
-    `kind` is ``connected``, ``disconnected``, ``refused`` (a second peer of a PAIR), ``denied``, ``gap`` (`missed`
-    publications never came) or ``restarted`` (a publisher began anew). `address` is the one it happened at,
-    `reason` is for people.
+    `kind` is ``connected``, ``disconnected``, ``refused`` (a second peer of a PAIR), ``denied`` (a peer that we refuse,
+    or a server that refuses us), ``gap`` (`missed` publications never came) or ``restarted`` (a publisher began anew).
+    `address` is the one it happened at, `reason` is for people.
     """
 
     kind: str
@@ -60,9 +60,12 @@ Report = Callable[[str, str, str], None]  # kind, address, reason
 class Monitor:
     """One socket's connections, told by libzmq.
 
-    `report` is called on the hub with ``connected``, ``disconnected`` or ``refused``. `descriptors` are the sockets
-    that libzmq holds for this one, for a forked child to close. `gone` is set when libzmq has let go of the socket,
-    which is after everything sent has left or the linger time is over.
+    `report` is called on the hub with ``connected``, ``disconnected`` or ``refused``, `ended` with each address that we
+    connect to whose connection is over; until libzmq says that it will try again that one is among `given_up`.
+    `failed` is called where a handshake fails: the address, whether we connect to it, and libzmq's event and value;
+    `shaking` where one begins.
+    `descriptors` are the sockets that libzmq holds for this one, for a forked child to close. `gone` is set when libzmq
+    has let go of the socket, which is after everything sent has left or the linger time is over.
     """
 
     def __init__(
@@ -72,8 +75,15 @@ class Monitor:
         *,
         most: int | None = None,
         attached: Callable[[], bool] = lambda: True,
+        ended: Callable[[str], object] = lambda address: None,
+        failed: Callable[[str, bool, int, int], object] = lambda address, ours, event, value: None,
+        shaking: Callable[[], object] = lambda: None,
     ) -> None:
         self._attached = attached
+        self._ended = ended
+        self._failed = failed
+        self._shaking = shaking
+        self.given_up: set[str] = set()
         self.peers = 0
         self.at: Counter[str] = Counter()  # peers by address
         self.descriptors: dict[int, str] = {}
@@ -115,10 +125,12 @@ class Monitor:
         if event in (_CONNECTED, _ACCEPTED):
             if self._expected.get(address, 1) == 0:
                 return  # we have left meanwhile, and the descriptor may be somebody else's by now
+            self.given_up.discard(address)
             self.descriptors[value] = address
             self._pending.append(value)
             if event == _ACCEPTED:
                 self._accepted.add(value)
+            self._shaking()
         elif event == _LISTENING:
             self.descriptors[value] = address
         elif event == _CLOSED:
@@ -127,8 +139,18 @@ class Monitor:
             self._ready(address)
         elif event in _FAILED:
             self._failure = _FAILED[event]
+            self._failed(address, bool(self._expected.get(address)), event, value)
         elif event == _DISCONNECTED:
+            ours = self._expected.get(address) and self.descriptors.get(value) == address
             self._lost(value, address)
+            if ours and not self.at[address]:
+                self.given_up.add(address)
+                self._ended(address)
+        elif event == _RETRIED:
+            if address in self._expected:
+                self.given_up.discard(address)
+            else:  # it was a name, and is a number now: of which of them, nobody says
+                self.given_up.clear()
         elif event == _STOPPED:
             self.close()
 
@@ -184,6 +206,7 @@ class Monitor:
         """We left this address: libzmq does not tell of that."""
         self.drain()
         self._expected[address] = 0
+        self.given_up.discard(address)
         left = [descriptor for descriptor, where in self.descriptors.items() if where == address]
         for descriptor in left:
             del self.descriptors[descriptor]

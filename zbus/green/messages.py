@@ -19,6 +19,7 @@ import zmq.green
 from zmq.error import ZMQError as SocketError
 
 from ..errors import Closed, TimeoutExpired
+from .lateness import SUDDEN, is_told
 from .readiness import Readiness
 
 NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
@@ -33,11 +34,21 @@ _AGAIN, _UNREACHABLE, _GONE = zmq.EAGAIN, zmq.EHOSTUNREACH, (zmq.ENOTSOCK, zmq.E
 T = TypeVar("T")
 
 
+def _user(frame: Any) -> str:
+    """The User-Id that ZAP gave the sender; empty where nobody asked, as over inproc."""
+    try:
+        return str(frame.get("User-Id"))
+    except SocketError:
+        return ""
+
+
 class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time it takes none
     """A green socket that moves messages whole."""
 
     _ready: Readiness = None  # type: ignore[assignment]  # pyzmq refuses attributes that the class does not have
     _router = False
+    named = False  #: its peers have proved who they are: `user` is whose message was taken last
+    user = ""
     headed = False  #: every message has a first frame and more behind it; a ROUTER's has, and what a server answers
     lost = 0
 
@@ -67,6 +78,8 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         while frame.more:
             frame = receive_frame(self, NOBLOCK, False)
             frames.append(frame.bytes)
+        if self.named:
+            self.user = _user(frame)
         return frames
 
     def rest(self, frame: Any) -> list[bytes]:
@@ -75,6 +88,8 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
         while frame.more:
             frame = receive_frame(self, NOBLOCK, False)
             frames.append(frame.bytes)
+        if self.named:
+            self.user = _user(frame)
         return frames
 
     def receive(self, timeout: float | None = None) -> list[bytes]:
@@ -106,13 +121,14 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
             if left is not None and left <= 0:
                 raise TimeoutExpired(f"nothing to receive within {timeout} s") from None
             ahead = ready.wait_read(left, ahead)
-            told = ahead or ready.told(left or 0.0)
+            looked = monotonic()
+            told = ahead or is_told(ready, left or 0.0)
             try:
                 result = attempt()
             except SocketError as again:
                 error = again
             else:
-                if not told:
+                if not told and monotonic() - looked < SUDDEN:
                     ready.missed_wakeups += 1
                 return result
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import zmq
 
 from ..wire.codec import Codec
+from .authentication import ANYBODY, LOCAL
 
 if TYPE_CHECKING:
+    from .authentication import Security
     from .events import EndpointEvent
 
 Timeout = float | None
@@ -28,6 +30,11 @@ DEALER, ROUTER = int(zmq.DEALER), int(zmq.ROUTER)
 #: The name that a peer's ROUTER is to know a socket by.
 ROUTING_ID = int(zmq.ROUTING_ID)
 SUBSCRIBE, UNSUBSCRIBE = int(zmq.SUBSCRIBE), int(zmq.UNSUBSCRIBE)
+#: Who a socket is, and whom it takes for its server.
+CURVE_SERVER, CURVE_SERVERKEY = int(zmq.CURVE_SERVER), int(zmq.CURVE_SERVERKEY)
+CURVE_PUBLICKEY, CURVE_SECRETKEY = int(zmq.CURVE_PUBLICKEY), int(zmq.CURVE_SECRETKEY)
+#: An XPUB that leaves it to us whether a subscription is granted.
+MANUAL = int(zmq.XPUB_MANUAL)
 #: An XPUB that tells of every subscription and every end of one, not only of the first and last.
 VERBOSE = ((zmq.XPUB_VERBOSER, 1),)
 #: Messages that may wait on the way out and in, a peer.
@@ -35,6 +42,8 @@ SNDHWM, RCVHWM = int(zmq.SNDHWM), int(zmq.RCVHWM)
 #: Replies that may wait for one client of a ROUTER. One that finds no room is lost, and its caller waits in vain, so
 #: there is room for a burst that libzmq's thread is too busy to take, whatever the high-water mark of requests is.
 REPLIES = 10_000
+#: What a SUB or XSUB sends are subscriptions, and libzmq drops those for which there is no room, without a word.
+SUBSCRIPTIONS = ((SNDHWM, 0),)
 #: A socket that queues nothing for a peer that is not there. Not for one that receives messages of several frames:
 #: libzmq 4.3.5 aborts (`!_more`, fq.cpp) where it drops what a lost connection brought between two of them.
 IMMEDIATE = ((zmq.IMMEDIATE, 1),)
@@ -49,6 +58,8 @@ class Options(TypedDict, total=False):
     max_message_bytes: int
     heartbeat: float | None
     reconnect: tuple[float, float]
+    security: Security | None
+    insecure: bool
     name: str
     on_event: Callable[[EndpointEvent], object] | None
 
@@ -78,6 +89,12 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**31
 
 
+def check_concurrency(value: int) -> None:
+    """`ValueError` for what is no number of greenlets that may be at work at once."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"concurrency is a whole number of greenlets, 1 or more, not {value!r}")
+
+
 def _keep_alive(seconds: float | None) -> Flags:
     """TCP's own probes: the peer's kernel answers them also while the peer does not read.
 
@@ -96,11 +113,18 @@ def _keep_alive(seconds: float | None) -> Flags:
 
 
 def pings(seconds: float | None) -> Flags:
-    """ZMTP's pings, for a socket that is always read: they find a stopped process too."""
+    """ZMTP's pings, for a socket that is always read: they find a stopped process too.
+
+    libzmq counts from the first ping that is not answered, and that may be a whole interval after the path died: four
+    pings a heartbeat, or a peer would be dropped up to four heartbeats later and not three. The little above three is
+    for a path on which ping and answer are late one after the other.
+    """
     if seconds is None:
         return ()
-    interval = max(_milliseconds(seconds), 1)
-    return ((zmq.HEARTBEAT_IVL, interval), (zmq.HEARTBEAT_TIMEOUT, 3 * interval))
+    return (
+        (zmq.HEARTBEAT_IVL, max(_milliseconds(seconds / 4), 1)),
+        (zmq.HEARTBEAT_TIMEOUT, max(_milliseconds(3.15 * seconds), 3)),
+    )
 
 
 def _reconnect(interval: tuple[float, float]) -> Flags:
@@ -152,7 +176,7 @@ TABLE: tuple[Option, ...] = (
         "heartbeat",
         2.0,
         "float | None",
-        "seconds between probes; a peer that is silent for three of them is dropped; None: no probes. A Requester "
+        "seconds; a peer that is silent for three times as long is dropped; None: no probes. A Requester "
         "sends ZMTP pings, which find a stopped process too; others TCP keep-alive, which backpressure cannot upset",
         lambda value: value is None or _is_seconds(value),
         "seconds above 0, or None",
@@ -166,6 +190,24 @@ TABLE: tuple[Option, ...] = (
         lambda value: isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_seconds, value)),
         "two numbers of seconds above 0: (first, longest)",
         _reconnect,
+    ),
+    Option(
+        "security",
+        None,
+        "Security | None",
+        "Curve.server(…) or Curve.client(…): tcp and ipc are encrypted, and both sides know who the other is; None: "
+        "only peers on this machine",
+        lambda value: value is None or hasattr(value, "flags"),
+        "Curve.server(…), Curve.client(…) or None",
+        lambda value: () if value is None else value.flags(),
+    ),
+    Option(
+        "insecure",
+        False,
+        "bool",
+        "True: speak to other machines without encryption, and to whoever reaches the address",
+        lambda value: isinstance(value, bool),
+        "True or False",
     ),
     Option(
         "name",
@@ -186,9 +228,9 @@ TABLE: tuple[Option, ...] = (
 )
 _ROWS = {row.keyword: row for row in TABLE}
 
-#: What every socket gets: seconds for a peer's handshake, and a ZAP domain: without one libzmq takes any
-#: bytes, a web page's POST too, for messages of ZMTP 1.0.
-ALWAYS: Flags = ((zmq.HANDSHAKE_IVL, 5000), (zmq.ZAP_DOMAIN, b"zbus"))
+#: What every socket gets: seconds for a peer's handshake, and that it insists on the ZAP domain that it is bound with:
+#: else libzmq takes any bytes, a web page's POST too, for messages of ZMTP 1.0, and any key for a good one.
+ALWAYS: Flags = ((zmq.HANDSHAKE_IVL, 5000), (zmq.ZAP_ENFORCE_DOMAIN, 1))
 
 
 def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -207,3 +249,11 @@ def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
 def flags(options: Mapping[str, Any]) -> list[tuple[int, int | bytes]]:
     """The libzmq options, as number and value, that these keywords stand for."""
     return [*ALWAYS, *(flag for row in TABLE for flag in row.flags(options[row.keyword]))]
+
+
+def domain(options: Mapping[str, Any]) -> bytes:
+    """The ZAP domain of a socket with these keywords: the policy that says who may connect to it."""
+    security: Security | None = options["security"]
+    if security is not None and security.domain:
+        return security.domain
+    return ANYBODY if options["insecure"] else LOCAL

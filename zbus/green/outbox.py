@@ -20,7 +20,7 @@ class Outbox:
     `wanted(owner)` is asked before a message that waited is sent; `refused(owner)` is told if there was no room.
     """
 
-    __slots__ = ("_iteration", "_loop", "_refused", "_socket", "_waiting", "_wanted")
+    __slots__ = ("_full", "_iteration", "_loop", "_refused", "_socket", "_waiting", "_wanted")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Outbox:
         self._loop = socket.readiness.hub.loop
         self._wanted = wanted
         self._refused = refused
-        self._iteration = -1
+        self._iteration = self._full = -1
         self._waiting: list[tuple[Sequence[bytes], Any]] = []
 
     def send(self, frames: Sequence[bytes], owner: Any = None) -> bool:
@@ -42,16 +42,22 @@ class Outbox:
         if iteration != self._iteration:
             self._iteration = iteration
             return self._socket.offer(frames)
+        if iteration == self._full:
+            return False
         if not self._waiting:
             self._loop.run_callback(self.flush)
         self._waiting.append((frames, owner))
         return True
 
+    def close_for_this_turn(self) -> None:
+        """There was no room: take nothing more until the next turn."""
+        self._full = self._loop.iteration
+
     def flush(self) -> None:
         """Send what waits."""
         waiting, self._waiting = self._waiting, []
-        offer, wanted = self._socket.offer, self._wanted
-        try:
+        try:  # in a forked child the parent's socket has no verb at all
+            offer, wanted = self._socket.offer, self._wanted
             for frames, owner in waiting:
                 if (wanted is None or wanted(owner)) and not offer(frames):
                     self._refused(owner)

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterable
 from time import monotonic
 
 import zmq
 
-from ..errors import AddressInUse, Closed
+from ..errors import AddressInUse
 from . import inproc
 from .address import ipc_is_live
+from .authentication import ANYBODY, LOCAL
 from .context import Context, open_socket
+from .denials import Denials
 from .events import Monitor
+from .far import ATTEND, Far
 from .near import Near
 from .options import Flags
 
-#: How often, five milliseconds apart, to look after a connection that is being dropped.
-_ATTEND = 10
 
-
-class Port(Near):
+class Port(Far, Near):
     """One green socket, the addresses it is at, and its peers.
 
     `report` is called on the hub with the port and with kind, address and reason of each ``connected``,
-    ``disconnected`` and ``refused``.
-    `most` is how many peers it admits (a PAIR: one). With a `context` of its own the socket will be another thread's:
-    here it is opened, watched and closed, and not touched in between.
+    ``disconnected``, ``refused`` and ``denied``. `most` is how many peers it admits (a PAIR: one), `domain` names the
+    policy that says which. With a `context` of its own the socket will be another thread's: here it is opened, watched
+    and closed, and not touched in between.
     """
 
     def __init__(
@@ -37,6 +36,7 @@ class Port(Near):
         report: Callable[[Port, str, str, str], object],
         *,
         most: int | None = None,
+        domain: bytes = LOCAL,
         context: Context | None = None,
     ) -> None:
         self.socket = open_socket(kind, context)
@@ -50,7 +50,22 @@ class Port(Near):
         self._returning: set[str] = set()  # inproc names to connect to anew
         for option, value in flags:
             self.socket.set(option, value)
-        self.monitor = Monitor(self.socket, self._heard, most=most, attached=self._has_attached)
+        self._domain = domain
+        encrypted = self.socket.get(zmq.MECHANISM) == zmq.CURVE
+        if domain not in (LOCAL, ANYBODY):  # its peers are asked about wherever it meets them
+            self.socket.set(zmq.ZAP_DOMAIN, domain)
+            self.socket.named = True
+        self._beyond = encrypted or self._domain == ANYBODY
+        self.denials = Denials(encrypted, self._denied)
+        self.monitor = Monitor(
+            self.socket,
+            self._heard,
+            most=most,
+            attached=self._has_attached,
+            ended=self._look_after,
+            failed=self._failed,
+            shaking=self._shaking,
+        )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -61,6 +76,12 @@ class Port(Near):
     def peers(self) -> int:
         """How many peers are connected now."""
         return self.monitor.peers + self._near
+
+    def count_peers(self) -> int:
+        """As `peers`, with what libzmq has told and nobody has read yet: a message in hand may come from a peer whose
+        ``connected`` is still there."""
+        self.monitor.drain()
+        return self.peers
 
     # -- addresses -----------------------------------------------------------------------------------
 
@@ -76,7 +97,8 @@ class Port(Near):
             raise
 
     def bind(self, address: str) -> None:
-        """Bind; raises `AddressInUse`, or `OSError` with the address for whatever else the system says."""
+        """Bind; raises `AddressInUse`, `InsecureBind`, or `OSError` with the address for what else the system says."""
+        self._guard(address, "bind")
         try:
             if address.startswith("ipc://") and ipc_is_live(address):
                 raise zmq.ZMQError(zmq.EADDRINUSE)
@@ -96,7 +118,8 @@ class Port(Near):
             self.bound.append(self.socket.get(zmq.LAST_ENDPOINT).decode())
 
     def connect(self, address: str) -> None:
-        """Connect, now and again whenever the connection is lost."""
+        """Connect, now and again whenever the connection is lost. Raises `InsecureBind` as `bind` does."""
+        self._guard(address, "connect")
         try:
             self._allow_ipv6(address)
             self.socket.connect(address)
@@ -132,45 +155,24 @@ class Port(Near):
         for address in self.connected:
             if address.startswith("inproc://"):
                 inproc.disconnected(address, self)
-            self._part(address)
-            self.monitor.expect(address)
-            self.socket.connect(address)
+            self._connect_anew(address)
             if address.startswith("inproc://"):
                 inproc.connected(address, self)
-
-    def _part(self, address: str) -> None:
-        self._quietly(self.socket.disconnect, address)
-        self.monitor.forget(address)
-        self._attend(_ATTEND)
-
-    def _attend(self, turns: int) -> None:
-        """Have libzmq carry out what was asked: it does so in calls on the socket, and there may be none for long."""
-        if turns and not self.socket.closed:
-            self.attend()
-            timer = self.socket.readiness.hub.loop.timer(0.005, ref=False)
-            timer.start(self._attend, turns - 1)
 
     def _allow_ipv6(self, address: str) -> None:
         if "[" in address:
             self.socket.set(zmq.IPV6, 1)
 
-    def _quietly(self, verb: Callable[[str], object], address: str) -> None:
-        try:
-            verb(address)
-        except Closed:
-            return
-        except zmq.ZMQError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTSOCK, errno.EINVAL, zmq.ENOTSOCK):
-                raise
-
     # -- peers ---------------------------------------------------------------------------------------
 
     def _heard(self, kind: str, address: str, reason: str) -> None:
         if kind == "connected":
+            self.denials.admitted(address)
+            self.socket.readiness.deny("")
             self.attend()
         elif kind == "disconnected":
             # nothing more is sent to him; and a PAIR takes no other peer before this one's end is carried out
-            self._attend(1 if self._most is None else _ATTEND)
+            self._attend(1 if self._most is None else ATTEND)
         self._report(self, kind, address, reason)
 
     def _has_attached(self) -> bool:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import gevent
 from gevent.event import Event
 
-from ..errors import Closed, TimeoutExpired
+from ..errors import Closed, Denied, TimeoutExpired
 from . import options as table
 from .address import addresses, check
+from .authentication import Security
 from .context import Context
 from .events import EndpointEvent
 from .options import Options, Timeout
@@ -41,12 +42,8 @@ class Ports(Service):
 
     def __init__(self, *, bind: Addresses = (), connect: Addresses = (), **options: Unpack[Options]) -> None:
         self._options = table.checked(options, type(self).__name__)
-        self._bind = list(addresses(bind, "bind"))
-        self._connect = list(addresses(connect, "connect"))
-        if not self._bind and not self._connect:
-            raise ValueError(
-                f"{type(self).__name__} has no address: give bind='tcp://127.0.0.1:*', connect='tcp://…', or both"
-            )
+        both = addresses(bind, connect, type(self).__name__)
+        self._bind, self._connect = map(list, both)
         self.name: str = self._options["name"]
         self._notices: deque[EndpointEvent] = deque()
 
@@ -69,6 +66,13 @@ class Ports(Service):
         ]
         cls.__signature__ = inspect.Signature([*own, *rows])  # type: ignore[attr-defined]
 
+    def secure(self, security: Security) -> None:
+        """Take this for ``security=``, unless it has one or is `insecure`. `ValueError` once it is open."""
+        if self._options["security"] is None and not self._options["insecure"]:
+            if self._state != DECLARED:
+                raise ValueError(f"{self!r} is open already, without the security that it is to have")
+            self._options["security"] = security
+
     # -- opening and closing -------------------------------------------------------------------------
 
     def _open(self) -> None:
@@ -90,7 +94,14 @@ class Ports(Service):
 
     def _add_port(self, bind: Iterable[str], connect: Iterable[str]) -> Port:
         flags = [*table.flags(self._options), *self._flags]
-        port = Port(self._kind, flags, weakly(self._report), most=self._most_peers, context=self._context)
+        port = Port(
+            self._kind,
+            flags,
+            weakly(self._report),
+            most=self._most_peers,
+            domain=table.domain(self._options),
+            context=self._context,
+        )
         self._prepare(port)
         port.open(bind, connect)
         self._ports.append(port)
@@ -161,10 +172,20 @@ class Ports(Service):
     def wait_for_peers(self, count: int = 1, *, timeout: Timeout = None) -> None:
         """Wait until at least `count` peers are connected; with ``timeout=0`` it asks: is anybody there?
 
-        Opens. Raises `TimeoutExpired` after `timeout` seconds, `Closed` when the endpoint is or gets closed.
+        Opens. Raises `TimeoutExpired` after `timeout` seconds, `Denied` where no server will have us, `Closed` when the
+        endpoint is or gets closed.
         """
         self._use()
-        self._wait_until(lambda: self.peers >= count, timeout, lambda: f"{count} peers; there are {self.peers}")
+        self._wait_until(
+            lambda: self.peers >= count or self._is_denied(), timeout, lambda: f"{count} peers; there are {self.peers}"
+        )
+
+    def _is_denied(self) -> bool:
+        """Never True: where every server denied us it raises `Denied`."""
+        reasons = [port.socket.readiness.denied for port in self._ports]
+        if all(reasons):
+            raise Denied(f"{self!r}: {'; '.join(reasons)}")
+        return False
 
     def _wait_until(self, done: Callable[[], bool], timeout: Timeout, wanted: Callable[[], str]) -> None:
         """Park until `done`, looking again at each change; on expiry tell what was `wanted`."""
@@ -206,6 +227,14 @@ class Ports(Service):
 
     def _opened(self) -> list[Port]:
         return getattr(self, "_ports", [])
+
+    def _dropped(self) -> int:
+        """Messages that a ROUTER had no room for, or whose addressee was gone, or that lost him between two frames."""
+        return sum(port.socket.lost for port in self._opened())
+
+    def _missed_wakeups(self) -> int:
+        """A defect of zbus if it is not 0."""
+        return sum(port.socket.readiness.missed_wakeups for port in self._opened())
 
     def __repr__(self) -> str:
         words = [type(self).__name__]

@@ -35,10 +35,12 @@ class Proxy:
     """
 
     def __init__(self, front: Socket, back: Socket, context: Context, broke: Callable[[BaseException], object]) -> None:
+        if front.type == zmq.ROUTER:
+            front.set(zmq.ROUTER_MANDATORY, 0)  # else the proxy ends at the first reply to a client that has gone
         self._context = context
         self._broke = broke
         self._error: BaseException | None = None
-        self._ending = False
+        self._ending = self._asking = self._owed = False
         self._end = _lock()
         self._end.acquire()
         address = f"inproc://zbus.proxy.{next(_serial)}"
@@ -72,23 +74,30 @@ class Proxy:
 
     def statistics(self) -> list[int] | None:
         """Of the front, then of the back: frames and bytes received, frames and bytes sent; None: no answer."""
-        if self._ending:
+        if self._ending or self._asking:  # whoever asks meanwhile would take another's answer
             return None
+        self._asking = True
         try:
-            while self._control.poll(0):  # an answer that came too late
-                self._control.receive(0)
-            self._control.send(b"STATISTICS")
-            return [_number.unpack(frame)[0] for frame in self._control.receive(ANSWER)]
+            if not self._owed:  # one question at a time: a proxy that waits for room would collect them
+                self._control.send(b"STATISTICS", timeout=0)
+                self._owed = True
+            answer = self._control.receive(ANSWER)
+            self._owed = False
+            return [_number.unpack(frame)[0] for frame in answer]
         except (TimeoutExpired, Closed):
             return None
+        finally:
+            self._asking = False
 
     def end(self, wait: bool) -> None:
         """Have the proxy return, wherever it stands; without `wait` others do not go on meanwhile."""
         self._ending = True
         self._end.release()
-        self._returned.wait(wait)
-        self._far.close(0)
-        self._control.close(0)
+        try:
+            self._returned.wait(wait)
+        finally:
+            self._far.close(0)
+            self._control.close(0)
 
     def over(self, wait: bool) -> None:
         """Both sockets are closed: wait until what they had sent has left, or their linger time is over."""

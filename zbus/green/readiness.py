@@ -19,13 +19,15 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import zmq
 from gevent import get_hub, getcurrent
 from gevent.hub import Waiter
 
-from ..errors import Closed, WrongThread
+from ..errors import Closed, Denied, WrongThread
+from .lateness import grace
 from .turn import Burst, turn
 
 _EVENTS, _IN, _OUT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.POLLOUT)
@@ -33,16 +35,11 @@ _get = zmq.backend.Socket.get
 
 _EXPIRED = object()
 
-#: Shorter waits than this many seconds prove no missed wake-up: in a flow, what the last try finds may have come just
-#: after the look at the signal.
-PROOF = 0.05
-
 #: What is said in a forked child to those who use what its parent opened.
 FORKED = "the socket was opened before the fork; open one in each process"
 
 
-def _none() -> None:
-    return None
+def _none() -> None: ...
 
 
 class Readiness:
@@ -50,27 +47,30 @@ class Readiness:
 
     __slots__ = (
         "__weakref__",
-        "_fd",
-        "_later",
         "_socket",
         "_watcher",
         "backlog",
         "burst",
         "callback",
+        "denied",
         "drained",
+        "fd",
         "holds",
         "hub",
+        "later",
         "left",
+        "looked",
         "missed_wakeups",
         "nudged",
         "readers",
+        "room",
         "turn",
         "writers",
     )
 
     def __init__(self, socket: Any, fd: int) -> None:
         self._socket: Callable[[], Any] = weakref.ref(socket)
-        self._fd = fd
+        self.fd = fd
         self.turn = turn()
         self.hub = self.turn.hub
         self.burst = Burst(self.turn)
@@ -79,10 +79,13 @@ class Readiness:
         self.writers: deque[Waiter] = deque()
         self.backlog: Callable[[], object] = _none  # what was received, is not yet delivered, and readers may have
         self.callback: Callable[[], object] | None = None
+        self.room: Callable[[], object] = _none
         self.drained = False  # a receive said EAGAIN, and no call since can have taken a signal
         self.missed_wakeups = 0
+        self.denied = ""  # why no server will have us: nobody need wait
         self.nudged = False  # `settle` is due in this turn
-        self._later = False  # and in the next one
+        self.later = False  # and in the next one
+        self.looked = 0.0  # when libzmq last signalled or was asked
         self.holds = 0  # greenlets that depend on this socket
         self._watcher = self.hub.loop.io(fd, 1, ref=False)
 
@@ -102,6 +105,21 @@ class Readiness:
         """Park until there may be room to send. False: time is over. `ahead` as in `wait_read`."""
         return self._park(self.writers, seconds, ahead)
 
+    def call_once(self, reader: Any) -> None:
+        """Have `reader.switch` called on the hub, once, when there may be something to receive; call after a receive
+        said EAGAIN. It stands in line with those who wait, and keeps the loop alive, until then or until `forget`."""
+        self.drained = True
+        if self.writers:
+            self.nudge()
+        self.readers.append(reader)
+        self.hold()
+
+    def forget(self, reader: Any) -> None:
+        """Undo `call_once`, unless it has come to that."""
+        if reader in self.readers:
+            self.readers.remove(reader)
+            self.release()
+
     def writable(self) -> bool:
         """Is there room after all? Call after a send said EAGAIN, which does not mean that libzmq looked."""
         events = self.events()
@@ -109,20 +127,23 @@ class Readiness:
             self.nudge()
         return bool(events & _OUT)
 
-    def _park(self, queue: deque[Waiter], seconds: float | None, ahead: bool) -> bool:
+    def _park(self, queue: deque[Waiter], seconds: float | None, ahead: bool, again: bool = False) -> bool:
         hub = self.hub
         if get_hub() is not hub:
             raise WrongThread("this socket was opened in another OS thread; open one in each thread that needs it")
         if getcurrent() is hub:
             raise RuntimeError("cannot wait on the hub; call this from a greenlet, or with timeout=0")
+        if self.denied:
+            raise Denied(self.denied)
         waiter = Waiter(hub)
         if ahead:
             queue.appendleft(waiter)
         else:
             queue.append(waiter)
         self.hold()
-        timer = None
+        timer, due = None, 0.0
         if seconds is not None:
+            due = monotonic() + seconds
             timer = hub.loop.timer(seconds)
             timer.start(waiter.switch, _EXPIRED)
         woken = None
@@ -135,7 +156,10 @@ class Readiness:
                 timer.stop()
                 timer.close()
             self.release()
-        return woken is not _EXPIRED
+        if woken is not _EXPIRED:
+            return True
+        more = 0.0 if again else grace(monotonic() - due)
+        return more > 0 and self._park(queue, more, True, again=True)
 
     # -- the watcher runs while somebody waits; it keeps the loop alive only for greenlets ------------
 
@@ -155,23 +179,24 @@ class Readiness:
                 self._watcher.stop()
             self._watcher.ref = False
 
-    def listen(self, callback: Callable[[], object]) -> None:
+    def listen(self, callback: Callable[[], object], room: Callable[[], object] = _none) -> None:
         """Call `callback` on the hub whenever there may be something to receive, for as long as the socket is open.
 
-        It drains the socket, or calls `resume_next_turn` and returns. It does not keep the loop alive.
+        It drains the socket, or calls `resume_next_turn` and returns. It does not keep the loop alive. `room` is called
+        when there is room to send and the signal of it was taken; when it was not, `callback` hears of it.
         """
-        self.callback = callback
+        self.callback, self.room = callback, room
         self._watcher.start(self._signalled)
         self.nudge()
 
     def resume_next_turn(self) -> None:
         """Come back to what was left once the loop has made a turn."""
-        if not self._later:
-            self._later = True
+        if not self.later:
+            self.later = True
             self.turn.call(self.burst, self._resume)
 
     def _resume(self, _: None) -> None:
-        self._later = False
+        self.later = False
         self.settle(due=True)
 
     # -- waking --------------------------------------------------------------------------------------
@@ -197,7 +222,8 @@ class Readiness:
 
     def _signalled(self) -> None:
         self.drained = False
-        if not self.writers and not self._later:  # the common case: let the reader's own receive find out what it meant
+        self.looked = monotonic()
+        if not self.writers and not self.later:  # the common case: let the reader's own receive find out what it meant
             if self.callback is not None:
                 self.callback()
                 return
@@ -211,7 +237,7 @@ class Readiness:
         With `due` they were put off a turn already: they are served once, even if others have used this turn up again.
         """
         self.nudged = False
-        while not self._later:
+        while not self.later:
             backlog = self.readers and self.backlog()
             armed = self.drained or not (self.readers or self.callback is not None)
             if armed and not backlog and not self.writers:
@@ -224,6 +250,7 @@ class Readiness:
                 self.readers.popleft().switch(True)
                 continue
             events = self.events()
+            self.looked = monotonic()
             served = False
             if not events & _IN:
                 self.drained = True
@@ -235,20 +262,29 @@ class Readiness:
             if events & _OUT and self.writers:
                 self.writers.popleft().switch(True)
                 served = True
+            elif events & _OUT:
+                self.room()
             if not served:
                 return
 
-    def wake_all(self) -> None:
-        """Wake everybody to find out for himself, by trying again, that the socket is closed."""
+    def wake_all(self, error: BaseException | None = None) -> None:
+        """Have everybody raise `error`, or find out for himself, by trying again, that the socket is closed."""
         for queue in (self.readers, self.writers):
             while queue:
-                self.hub.loop.run_callback(queue.popleft().switch, True)
+                waiter = queue.popleft()
+                self.hub.loop.run_callback(*((waiter.throw, error) if error else (waiter.switch, True)))
+
+    def deny(self, reason: str) -> None:
+        """No server will have us: who waits, or would, raises `Denied`. With no `reason` that is over."""
+        if reason and not self.denied:
+            self.wake_all(Denied(reason))
+        self.denied = reason
 
     # -- the end -------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Stop watching, before the descriptor goes; wake whoever waits. Twice is fine."""
-        self.callback = None
+        self.callback, self.room = None, _none
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
@@ -258,12 +294,5 @@ class Readiness:
     def abandon(self) -> None:
         """In a forked child: close, and wake whoever waits without a try, for here libzmq must not be touched."""
         self._socket = _none
-        for queue in (self.readers, self.writers):
-            while queue:
-                self.hub.loop.run_callback(queue.popleft().throw, Closed(FORKED))
+        self.wake_all(Closed(FORKED))
         self.close()
-
-    def told(self, waited: float) -> bool:
-        """Is a wake-up on its way to one who `waited` in vain? Ask before his last try, which takes the signal."""
-        on_its_way = self.nudged or self._later or waited < PROOF
-        return on_its_way or bool(zmq.zmq_poll([(self._fd, zmq.POLLIN)], 0))

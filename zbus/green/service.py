@@ -8,7 +8,6 @@ opens its own at first use.
 from __future__ import annotations
 
 import os
-import signal
 import warnings
 from collections.abc import Callable
 from time import monotonic
@@ -16,7 +15,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 from weakref import WeakMethod, WeakSet
 
-import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.monkey import get_original
@@ -24,6 +22,7 @@ from gevent.monkey import get_original
 from ..errors import Closed, WrongThread
 from .context import call_at_exit
 from .options import Timeout
+from .watch import watch
 
 DECLARED, OPEN, STOPPING, CLOSED = "declared", "open", "stopping", "closed"
 
@@ -45,11 +44,20 @@ def weakly(method: Callable[..., object]) -> Callable[..., None]:
     return call
 
 
+def left(deadline: float | None) -> float | None:
+    """Seconds until `deadline` (monotonic), none below 0; None: for ever."""
+    return None if deadline is None else max(deadline - monotonic(), 0.0)
+
+
 class Service:
     """Something with a lifetime. Subclasses fill in `_open`, `_finish` and `_shut`."""
 
     _state = DECLARED
     _owner = 0
+    _ends_first = False  # before all else that one bus owns
+    _opener: object = None  # the greenlet that opens it now
+    _is_open: Event
+    _closer: object = None  # the greenlet that closes it now
     _ended: Event
 
     # -- what a subclass fills in ----------------------------------------------------------------------
@@ -99,8 +107,11 @@ class Service:
 
         Other greenlets go on meanwhile. Twice is fine; any other use after it raises `Closed`.
         """
+        on_hub = getcurrent() is get_hub()
         if self._state != CLOSED:
-            self._close(getcurrent() is not get_hub())
+            self._close(not on_hub)
+        elif self._closer is not None and self._closer is not getcurrent() and not on_hub:
+            self._ended.wait()  # for the one who closes it now
 
     def _close(self, wait: bool) -> None:
         was_open = self._state in (OPEN, STOPPING)
@@ -109,10 +120,24 @@ class Service:
         self._state = CLOSED
         if was_open:
             _services.discard(self)
+            self._closer = getcurrent()
             try:
                 self._shut(wait)
             finally:
+                self._closer = None
                 self._ended.set()
+
+    def _reset(self) -> None:
+        """It failed: give everything back, so that it can be opened once more."""
+        if self._state is OPEN:
+            self._state = DECLARED
+            _services.discard(self)
+            self._give_back()
+            self._ended.set()
+
+    def _give_back(self) -> None:
+        """What `_reset` has to undo."""
+        self._shut(True)
 
     def __enter__(self: S) -> S:
         self.start()
@@ -132,21 +157,38 @@ class Service:
     # -- at each use -----------------------------------------------------------------------------------
 
     def _ready(self) -> None:
-        """Open at first use; `Closed` after the last; `WrongThread` elsewhere."""
-        if self._state == CLOSED:
-            raise Closed(f"{self!r} is closed")
-        if self._state != DECLARED:
-            self._check_thread()
+        """Open at first use, waiting for whoever does so already; `Closed` after the last; `WrongThread` elsewhere."""
+        if self._state == DECLARED:
+            self._open_now()
             return
+        if self._state != CLOSED:
+            self._check_thread()
+        opener = self._opener
+        if opener is not None and opener is not getcurrent():
+            self._is_open.wait()
+            self._ready()
+        elif self._state == CLOSED:
+            raise Closed(f"{self!r} is closed")
+
+    def _open_now(self) -> None:
         self._owner = _thread()
-        self._ended = Event()
+        self._ended, self._is_open = Event(), Event()
         self._state = OPEN
+        self._opener = getcurrent()
         try:
             self._open()
         except BaseException:
-            self._state = DECLARED
+            if self._state != CLOSED:
+                self._state = DECLARED
             raise
+        finally:
+            self._opener = None
+            self._is_open.set()
+        if self._state == CLOSED:  # by another greenlet meanwhile
+            self._shut(True)
+            raise Closed(f"{self!r} was closed while it opened")
         _services.add(self)
+        watch.begin(self._owner, get_hub().loop, _services.__len__)
 
     def _check_thread(self) -> None:
         if _thread() != self._owner:
@@ -170,105 +212,15 @@ class Service:
     def _forked(self) -> None:
         if self._state in (OPEN, STOPPING):
             self._state = DECLARED
+            self._opener = None
             self._abandon()
-
-
-class Runner(Service):
-    """A service that `run` can be the whole program of."""
-
-    _asked: Event | None = None
-    _leaving = False  # a handler asked for the end: no new work begins
-
-    def run(self) -> None:
-        """Start, serve until `stop`, drain, close, return.
-
-        In the main greenlet SIGTERM and SIGINT stop it too; a second one ends the process at once.
-        """
-        self._asked = Event()
-        self.start()
-        try:
-            with _Signals(self._asked.set):
-                self._asked.wait()
-                self.stop()
-        finally:
-            self._asked = None
-            self.close()
-
-    def stop(self, timeout: Timeout = 10.0) -> None:
-        """Finish what is in hand, for up to `timeout` seconds, then close.
-
-        From inside its own handler: ask for that and return, so that the handler's own reply goes out too.
-        """
-        asked = self._asked
-        if self._inside():
-            self._leaving = True
-            if asked is not None:
-                asked.set()
-            elif self._state == OPEN:
-                gevent.spawn(Service.stop, self, timeout)
-            return
-        super().stop(timeout)
-        if asked is not None:
-            asked.set()
-
-    def close(self) -> None:
-        """Take no more, wake waiters with `Closed`, and return when what was sent has left or ``linger`` is over."""
-        super().close()
-        if self._asked is not None:
-            self._asked.set()
-
-    def _inside(self) -> bool:
-        """Is the caller one of this service's own handlers?"""
-        return False
-
-
-class _Signals:
-    """SIGTERM and SIGINT call `ask`, once; the second one ends the process."""
-
-    def __init__(self, ask: Callable[[], object]) -> None:
-        self._ask = ask
-        self._watchers: list[Any] = []
-        self._before: dict[int, Any] = {}
-        self._alive = get_hub().loop.async_()  # gevent's signal watchers alone would not keep the loop waiting
-
-    def __enter__(self) -> None:
-        if getcurrent().parent is not get_hub() and _is_main():
-            self._alive.start(self._ask)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.getsignal(number)
-                self._watchers.append(gevent.signal_handler(number, self._came))
-
-    def _came(self) -> None:
-        self._cancel()
-        for number in self._before:  # the system's own way: one of Python's could wait until the loop wakes
-            signal.signal(number, signal.SIG_DFL)
-        self._ask()
-
-    def _cancel(self) -> None:
-        for watcher in self._watchers:
-            watcher.cancel()
-        self._watchers = []
-
-    def _restore(self) -> None:
-        self._cancel()
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    def __exit__(self, *error: object) -> None:
-        self._restore()
-        self._alive.stop()
-        self._alive.close()
-
-
-def _is_main() -> bool:
-    return get_original("threading", "current_thread")() is get_original("threading", "main_thread")()
 
 
 def _close_all() -> None:
     for service in list(_services):
-        service._state = CLOSED
-        service._shut(False)
+        if service._state in (OPEN, STOPPING):  # who owned it may have closed it
+            service._state = CLOSED
+            service._shut(False)
     _services.clear()
 
 

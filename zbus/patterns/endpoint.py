@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MessageTooLarge, ProtocolError
+from ..green.authentication import is_news
+from ..green.events import EndpointEvent
 from ..green.options import Options
 from ..green.ports import Addresses, Ports
 from ..green.service import CLOSED
@@ -35,7 +37,7 @@ class Endpoint(Ports):
         self._unpack = Msgpack.decode_single if self._packs else self._codec.decode
         self._headers_codec = Msgpack()
         self._max_bytes: int = self._options["max_message_bytes"]
-        self._malformed = 0
+        self._malformed = self._denied = 0
 
     # -- messages ------------------------------------------------------------------------------------
 
@@ -49,6 +51,17 @@ class Endpoint(Ports):
         if len(data) > self._max_bytes:
             raise self._too_large(data)
         return data
+
+    def _decode(self, body: bytes) -> Any:
+        """Raises `ProtocolError`, whatever the codec raised."""
+        try:
+            return self._unpack(body)
+        except Exception as error:
+            if self._packs:
+                return self._codec.decode(body)  # says what is wrong with it
+            if isinstance(error, ProtocolError):
+                raise
+            raise ProtocolError(f"{type(self._codec).__name__} cannot decode it: {type(error).__name__}") from None
 
     def _too_large(self, data: bytes) -> MessageTooLarge:
         return MessageTooLarge(
@@ -77,6 +90,20 @@ class Endpoint(Ports):
         if self._malformed == 1:
             log.warning("%r dropped a message: %s; further ones are counted, not logged", self, error)
 
+    # -- who sent it ---------------------------------------------------------------------------------
+
+    def _may(self, user: str, verb: str, name: str) -> bool:
+        """May this User-Id do that? If not it is counted, told, and logged once a second."""
+        security = self._options["security"]
+        if security is None or not security.rules or security.allows(user, verb, name):
+            return True
+        self._denied += 1
+        who, what = user.partition(" ")[0], f"{verb} {name[:40]!r}"
+        if is_news(f"{who} {verb}"):
+            log.warning("%r: %s may not %s", self, who or "somebody without a key", what)
+            self._tell(EndpointEvent("denied", " ".join(self._port.addresses), f"{who} may not {what}"))
+        return False
+
     # -- what it looks like --------------------------------------------------------------------------
 
     def statistics(self) -> Statistics:
@@ -84,10 +111,10 @@ class Endpoint(Ports):
         return Statistics(malformed=self._malformed)
 
     def _gauges(self) -> dict[str, int]:
-        ports = self._opened()
         return {
-            "peers": sum(port.peers for port in ports) if self._state != CLOSED else 0,
-            "missed_wakeups": sum(port.socket.readiness.missed_wakeups for port in ports),
-            "dropped": sum(port.socket.lost for port in ports),
+            "peers": sum(port.peers for port in self._opened()) if self._state != CLOSED else 0,
+            "missed_wakeups": self._missed_wakeups(),
+            "dropped": self._dropped(),
             "malformed": self._malformed,
+            "denied": self._denied,
         }

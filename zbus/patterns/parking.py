@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from time import monotonic
 from typing import Any
 
 from gevent import getcurrent
 from gevent.hub import Waiter
 
+from ..green.lateness import grace
 from ..wire.request import Call
 
 #: Seconds of a wait without a limit: a timer that never comes keeps the loop alive.
 FOREVER = 1e9
+#: Seconds of the shortest wait: a timer that begins anew has to have a length.
+_SHORTEST = 1e-6
 #: Idle timers kept for the next calls. A crowd mostly waits equally long, and a new timer costs three old ones.
 KEPT = 1000
 
@@ -25,20 +29,33 @@ class Parking:
         self._idle: list[Any] = []  # timers, all of the same length
         self._length = 0.0
 
-    def park(self, call: Call, seconds: float | None, due: object, waiter: Waiter | None = None) -> Any:
-        """Park until `settle` tells the call an outcome, or `due` after `seconds`."""
+    def park(
+        self,
+        call: Call,
+        seconds: float | None,
+        due: object,
+        waiter: Waiter | None = None,
+        patient: bool = True,
+    ) -> Any:
+        """Park until `settle` tells the call an outcome, or `due` after `seconds`; if that comes late and a server has
+        the call, one who is `patient` parks a little longer."""
         if call.outcome is not None:
-            return call.outcome
+            outcome, call.outcome = call.outcome, None
+            return outcome
         hub = self.hub
         if getcurrent() is hub:
             raise RuntimeError("cannot wait for a reply on the hub; call this from a greenlet")
         if seconds is None:
             seconds = FOREVER
+        elif seconds < _SHORTEST:
+            seconds = _SHORTEST
         call.waiter = waiter = waiter or Waiter(hub)
-        timer = self._idle.pop() if self._idle and seconds == self._length else hub.loop.timer(seconds)
-        timer.start(waiter.switch, due, update=True)  # the loop may have looked at the clock long ago
+        # started again one would go on with the time it had left when it was stopped: `again` begins anew
+        timer = self._idle.pop() if self._idle and seconds == self._length else hub.loop.timer(seconds, seconds)
+        timer.again(waiter.switch, due, update=True)  # the loop may have looked at the clock long ago
+        began = monotonic()
         try:
-            return waiter.get()
+            outcome = waiter.get()
         finally:
             call.waiter = None
             timer.stop()
@@ -49,6 +66,11 @@ class Parking:
                 self._idle.append(timer)
             else:
                 timer.close()
+        if outcome is due and patient and call.server is not None:
+            more = grace(monotonic() - began - seconds)
+            if more:
+                return self.park(call, more, due, patient=False)
+        return outcome
 
     def park_for_room(self, call: Call, seconds: float | None, due: object) -> Any:
         """Park in the queue until `room` comes to this call."""

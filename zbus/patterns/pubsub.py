@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError
 from ..green.events import EndpointEvent
-from ..green.messages import SocketError
-from ..green.options import IMMEDIATE, SUB, SUBSCRIBE, UNSUBSCRIBE, VERBOSE, XPUB, Options, Timeout
+from ..green.options import (
+    IMMEDIATE,
+    SUB,
+    SUBSCRIBE,
+    SUBSCRIPTIONS,
+    UNSUBSCRIBE,
+    VERBOSE,
+    XPUB,
+    Options,
+    Timeout,
+)
 from ..green.port import Port
+from ..green.retained import Retained
 from ..green.service import DECLARED, OPEN, _thread, weakly
 from ..wire.batch import Batch, OpenBatch
 from ..wire.message import Message, decode_headers, encode_headers
-from ..wire.sequence import LastValues, Numbering, Tracker
+from ..wire.sequence import Numbering, Tracker
 from ..wire.subscription import Subscriptions, Topics, each
 from ..wire.topic import encode_topic
+from .audience import Audience
 from .batching import batcher
 from .endpoint import Addresses, Endpoint, Headers
 from .statistics import Statistics
@@ -28,8 +38,6 @@ if TYPE_CHECKING:
 
 #: What numbering adds to headers, at its largest.
 _NUMBERED = {"sequence": [bytes(8), 2**64 - 1], "retained": True}
-#: How many last values go out before the loop makes a turn.
-_RESEND = 256
 
 
 class Publisher(Endpoint):
@@ -63,10 +71,9 @@ class Publisher(Endpoint):
         self._keeps = last_value
 
     def _prepare(self, port: Port) -> None:
-        self._subscriptions: Counter[bytes] = Counter()
+        self._audience = Audience(port.socket, self._options["security"], weakly(self._may))
         self._numbering = Numbering(os.urandom(8))
-        self._last = LastValues()
-        self._resending = False
+        self._retained = Retained(port.socket)
         port.socket.readiness.listen(weakly(self._subscribed))
 
     # -- publishing ----------------------------------------------------------------------------------
@@ -109,10 +116,14 @@ class Publisher(Endpoint):
         numbered = {**(headers or {}), "sequence": sequence}
         frames = [name, b"".join(values), encode_headers(numbered, self._headers_codec)]
         if self._keeps:
-            publisher, first = sequence
-            last = {**numbered, "sequence": [publisher, first + len(values) - 1], "retained": True}
-            self._last.keep(name, values[-1], encode_headers(last, self._headers_codec))
+            self._retained.keep(name, values[-1], self._headers_of_last(frames[2], numbered, len(values)))
         self._port.socket.transmit(frames)
+
+    def _headers_of_last(self, headers: bytes, numbered: dict[str, Any], count: int) -> bytes:
+        if count == 1:
+            return headers
+        publisher, first = numbered["sequence"]
+        return encode_headers({**numbered, "sequence": [publisher, first + count - 1]}, self._headers_codec)
 
     # -- subscribers ---------------------------------------------------------------------------------
 
@@ -120,57 +131,21 @@ class Publisher(Endpoint):
         """Wait until `count` subscriptions cover `topic`: what is published from now on reaches them.
 
         Those behind a forwarder count as one together. Raises `TimeoutExpired` after `timeout` seconds (0 asks: is
-        anybody listening?) and `Closed`. Opens.
+        anybody listening?), `Denied` where nobody that we connect to will have us, and `Closed`. Opens.
         """
         name = encode_topic(topic)
         self._use()
 
-        def there() -> int:
-            return sum(times for prefix, times in self._subscriptions.items() if name.startswith(prefix))
-
         self._wait_until(
-            lambda: there() >= count,
+            lambda: self._audience.count(name) >= count or self._is_denied(),
             timeout,
-            lambda: f"{count} subscriptions to {topic!r}; there are {there()}",
+            lambda: f"{count} subscriptions to {topic!r}; there are {self._audience.count(name)}",
         )
 
     def _subscribed(self) -> None:
-        """On the hub: read what subscribers ask for and give up."""
-        socket = self._port.socket
-        count = 1
-        while count & 15 or not socket.readiness.burst.over():
-            count += 1
-            try:
-                frame = socket.take()[0]
-            except SocketError:
-                break
-            prefix = frame[1:]
-            if frame[:1] == b"\1":
-                self._subscriptions[prefix] += 1
-                if self._keeps:
-                    self._last.want(prefix)
-            elif frame[:1] == b"\0":
-                self._subscriptions[prefix] -= 1
-                if self._subscriptions[prefix] <= 0:
-                    del self._subscriptions[prefix]
-        else:
-            socket.readiness.resume_next_turn()
+        """On the hub: subscribers ask for something, or give it up."""
+        self._audience.listen(self._retained if self._keeps else None)
         self._changed.set()
-        if self._last.waiting and not self._resending:
-            self._resending = True
-            socket.readiness.turn.call(socket.readiness.burst, weakly(self._resend))
-
-    def _resend(self, _: None) -> None:
-        """On the hub: say again what those who came late want to hear; those who know it drop it by its number."""
-        self._resending = False
-        if self._state is not OPEN:
-            return
-        for frames in self._last.due(_RESEND):
-            self._port.socket.transmit(frames)
-        if self._last.waiting:
-            self._resending = True
-            ready = self._port.socket.readiness
-            ready.turn.call(ready.burst, weakly(self._resend))
 
     # -- the rest ------------------------------------------------------------------------------------
 
@@ -195,6 +170,7 @@ class Subscriber(Receives):
     """
 
     _kind = SUB
+    _flags = SUBSCRIPTIONS
     _lingers = False
 
     def __init__(
@@ -231,7 +207,7 @@ class Subscriber(Receives):
 
     def _prepare(self, port: Port) -> None:
         self._tracker = Tracker()
-        for prefix in set(self._subscriptions.prefixes):
+        for prefix in self._subscriptions.prefixes:
             port.socket.set(SUBSCRIBE, prefix)
 
     # -- receiving -----------------------------------------------------------------------------------
@@ -250,7 +226,7 @@ class Subscriber(Receives):
         if not self._subscriptions and self._state != "closed":
             raise ValueError(f"{self!r} is not subscribed to anything: subscribe('#') is for every topic")
 
-    def _decode(self, frames: list[bytes]) -> list[Message]:
+    def _parse(self, frames: list[bytes]) -> list[Message]:
         if self._options["codec"] == "frames":
             return [Message(frames)]
         topic = self._subscriptions.match(frames[0])
@@ -260,17 +236,20 @@ class Subscriber(Receives):
         if not 2 <= len(frames) <= 3:
             raise ProtocolError(f"{len(frames)} frames where topic, body and headers belong")
         headers = decode_headers(frames[2]) if len(frames) == 3 else None
-        values = self._values(frames[1], self._codec)
+        values = self._values(frames[1])
         if headers is None:
             return [Message(value, topic=topic) for value in values]
         if "sequence" in headers and not self._is_new(topic, headers["sequence"], len(values)):
             return []
         return [Message(value, topic=topic, headers=headers) for value in values]
 
+    def _deed(self, message: Message) -> tuple[str, str]:
+        return "publish", message.topic
+
     def _is_new(self, topic: str, sequence: Any, count: int) -> bool:
         match sequence:
             case [bytes(publisher), int(number)] if number >= 1:
-                seen = self._tracker.observe(topic, publisher, number, count=count, peers=self._port.peers)
+                seen = self._tracker.observe(topic, publisher, number, count=count, peers=self._port.count_peers)
             case _:
                 raise ProtocolError("a sequence header that is not [publisher, number]")
         if not seen.fresh:

@@ -22,12 +22,13 @@ from gevent import getcurrent
 from gevent.event import Event
 
 from ..errors import Closed, MessageTooLarge, ProtocolError, TimeoutExpired
-from ..green.options import REPLIES, ROUTER, SNDHWM, Options
+from ..green.options import REPLIES, ROUTER, SNDHWM, Options, check_concurrency
 from ..green.outbox import Outbox
-from ..green.service import CLOSED, DECLARED, OPEN, Runner
+from ..green.runner import Runner
+from ..green.service import CLOSED, DECLARED, OPEN, left
 from ..green.socket import Socket
 from ..wire.memory import Memory
-from ..wire.message import MAX_FRAMES, Message, decode_headers
+from ..wire.message import MAX_FRAMES, Message, command_of, decode_headers
 from ..wire.request import Arrival, error_reply
 from .endpoint import Addresses, Endpoint
 from .statistics import Statistics
@@ -65,8 +66,7 @@ class Replier(Endpoint, Runner):
         super().__init__(bind=bind, connect=connect, **options)
         if not callable(handler):
             raise TypeError(f"handler is called with each message; {type(handler).__qualname__} cannot be")
-        if not isinstance(concurrency, int) or concurrency < 1:
-            raise ValueError(f"concurrency is a whole number of greenlets, 1 or more, not {concurrency!r}")
+        check_concurrency(concurrency)
         if self._options["codec"] == "frames":
             raise ValueError("codec='frames' cannot say where a request's envelope ends; use 'raw' for bytes")
         self._flags = ((SNDHWM, max(self._options["high_water_mark"], REPLIES)),)
@@ -99,6 +99,7 @@ class Replier(Endpoint, Runner):
         except ProtocolError as error:
             self._refuse(error)
             return
+        arrival.user = self._port.socket.user
         if self._state is not OPEN or self._leaving:
             self._turn_away(arrival)
         elif self._running >= self._concurrency:
@@ -128,14 +129,14 @@ class Replier(Endpoint, Runner):
 
     def _answer_once(self, arrival: Arrival, key: bytes, now: float) -> None:
         """Run a call that may come again, or answer it as its first time was."""
-        known = self._memory.begin("", key, arrival.envelope, now)
+        known = self._memory.begin(arrival.user, key, arrival.envelope, now)
         if known is False:
             try:
                 reply = self._run(arrival)
             except BaseException:
-                self._memory.drop("", key)
+                self._memory.drop(arrival.user, key)
                 raise
-            joined = self._memory.finish("", key, reply, monotonic())
+            joined = self._memory.finish(arrival.user, key, reply, monotonic())
             for envelope in [arrival.envelope, *joined]:
                 self._send(envelope, reply)
             return
@@ -152,6 +153,11 @@ class Replier(Endpoint, Runner):
         except ProtocolError as error:
             self._refuse(error)
             return self._error(arrival, error)
+        if arrival.user:
+            message.user = arrival.user.partition(" ")[0]
+        if not self._may(arrival.user, "request", command_of(message.body)):
+            text = f"{message.user or 'who has no key'} may not request this"
+            return error_reply(arrival, "Denied", text, self._codec)
         self._received += 1
         try:
             return [self._encode(self._handler(message))]
@@ -161,16 +167,6 @@ class Replier(Endpoint, Runner):
             if self._state == CLOSED:
                 raise
             return self._raised(arrival, error)
-
-    def _decode(self, body: bytes) -> Any:
-        try:
-            return self._unpack(body)
-        except Exception as error:
-            if self._packs:
-                return self._codec.decode(body)  # says what is wrong with it
-            if isinstance(error, ProtocolError):
-                raise
-            raise ProtocolError(f"the request cannot be decoded: {type(error).__name__}") from None
 
     def _raised(self, arrival: Arrival, error: BaseException) -> list[bytes]:
         self._failed += 1
@@ -183,7 +179,7 @@ class Replier(Endpoint, Runner):
         except Exception:
             text = ""
         kind = type(error).__name__
-        if kind == "Unavailable":  # on the wire that word says: it did not run
+        if kind in ("Unavailable", "Denied"):  # on the wire those say: it did not run
             kind = f"{type(error).__module__}.{kind}"
         return error_reply(arrival, kind, text, self._codec)
 
@@ -214,9 +210,8 @@ class Replier(Endpoint, Runner):
             (lambda: not self._running, deadline),
             (lambda: not self._port.peers, began + REFUSE),
         ):
-            left = None if until is None else until - monotonic()
             try:
-                self._wait_until(done, left, lambda: "its calls to end")
+                self._wait_until(done, left(until), lambda: "its calls to end")
             except TimeoutExpired:
                 continue
 

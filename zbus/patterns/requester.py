@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from gevent import get_hub, getcurrent
 
-from ..errors import Closed, ProtocolError, RemoteError, TimeoutExpired, Unavailable
+from ..errors import Closed, Denied, ProtocolError, TimeoutExpired
 from ..green.messages import SocketError
 from ..green.options import DEALER, RCVHWM, Options, Timeout, pings
 from ..green.port import Port
-from ..green.service import OPEN, _thread, weakly
+from ..green.service import OPEN, _thread, left, weakly
 from ..wire.message import encode_headers
-from ..wire.request import CORRELATION_BYTES, KEY_BYTES, Call, read_error, read_reply
+from ..wire.request import CORRELATION_BYTES, KEY_BYTES, LEAST, Call, failure, read_error, read_reply
 from .endpoint import Addresses, Endpoint, Headers
 from .parking import Parking
-from .servers import Server, Servers
+from .servers import Server, Servers, too_late
 from .statistics import Statistics
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _serial = struct.Struct(">Q").pack
 
-_LOST, _REFUSED, _FULL, _DUE, _ROOM, _CLOSED = (object() for _ in range(6))
+_LOST, _REFUSED, _REFUSED_BEHIND, _FULL, _DUE, _ROOM, _CLOSED = (object() for _ in range(7))
 
 
 class Requester(Endpoint):
@@ -45,8 +45,7 @@ class Requester(Endpoint):
 
     A call goes to the connected server with the fewest calls out; equal ones take turns. It is never queued for a
     server that is not there, nor for one whose queue (``high_water_mark``) is full: until one takes it, it waits here,
-    and `Unavailable` says that none did. A server that dies costs an error or, with ``attempts`` above 1, another
-    attempt; never a hang.
+    and `Unavailable` says that none did. A server that dies costs an error or one of the ``attempts``, never a hang.
     """
 
     _kind = DEALER
@@ -68,11 +67,11 @@ class Requester(Endpoint):
         `timeout` seconds are the whole deadline. The call is handed out at most `attempts` times: again when its
         connection is lost or ``timeout / attempts`` have passed, to another server if there is one. With more than
         one attempt the handler may run more than once, on different servers. A server that is stopping refuses; that
-        is no attempt.
+        is no attempt, and the next is asked: another address, or the next behind the same device.
 
         Raises `Unavailable` if no server took it (it did not run), `TimeoutExpired` if one did and no reply came (it
-        may have run), `RemoteError` if the handler raised, `ProtocolError` for a reply that cannot be read, `Closed`,
-        and `TypeError` or `MessageTooLarge` for a body that cannot be sent.
+        may have run), `RemoteError` if the handler raised, `Denied` if no server will have us or we may not ask that,
+        `ProtocolError` for an unreadable reply, `Closed`, and `TypeError` or `MessageTooLarge` for an unsendable body.
         """
         if self._state is not OPEN or _thread() != self._owner:
             self._ready()
@@ -104,12 +103,15 @@ class Requester(Endpoint):
                 if self._parking.queue:
                     self._parking.room_later(_ROOM)  # for the next one, too
                 outcome = self._parking.park(call, call.patience(now), _DUE)
+            elif denied := self._servers.denied():
+                self._parking.room_later(_ROOM)  # the next one hears it, too
+                raise Denied(f"{self!r}: {denied}")
             elif call.expired(now):
-                raise self._too_late(call)
+                raise too_late(call, self, monotonic())
             else:
                 outcome = self._wait_for_room(call, now)
-            if outcome is _FULL:
-                outcome = self._wait_for_room(call, monotonic())
+            if outcome is _REFUSED_BEHIND:
+                outcome = self._parking.park(call, call.refused_behind(monotonic()), _DUE, patient=False)
             if type(outcome) is bytes:
                 try:
                     return self._unpack(outcome)
@@ -124,15 +126,12 @@ class Requester(Endpoint):
                     f"{self!r}: the connection was lost after attempt {call.taken} of {call.attempts}; "
                     "whether the call ran is not known"
                 )
-            if outcome is _DUE and call.server is not None and (call.spent or call.expired(monotonic())):
-                raise self._too_late(call)  # once spent the deadline alone is due, and a timer may come a little early
             now = monotonic()
-
-    def _too_late(self, call: Call) -> TimeoutExpired:
-        waited = f"{monotonic() - call.began:.3g} s"
-        if call.taken:
-            return TimeoutExpired(f"{self!r}: no reply in {waited}, after attempt {call.taken} of {call.attempts}")
-        return Unavailable(f"{self!r}: no server took the call in {waited}, so it did not run")
+            if call.expired(now + LEAST) or (outcome is _DUE and call.server is not None and call.spent):
+                if outcome is _ROOM:
+                    self._parking.room_later(_ROOM)  # it is the next one's
+                # once spent the deadline alone is due, and a timer may come a little early
+                raise too_late(call, self, now)
 
     def _try(self, call: Call, frames: list[bytes], now: float) -> bool:
         """Hand the call to a server, if one takes it now; not to the one that had it, if there is another."""
@@ -149,6 +148,7 @@ class Requester(Endpoint):
     def _found_full(self, owner: tuple[Call, int]) -> None:
         """On the hub: a request that waited for the end of this turn found no room after all."""
         call, _ = owner
+        call.server.outbox.close_for_this_turn()  # or else it would be given the call again
         self._servers.recall(call)
         call.give_back()
         self._sent -= 1
@@ -157,9 +157,8 @@ class Requester(Endpoint):
 
     def _wait_for_room(self, call: Call, now: float) -> Any:
         """Park until some server may take the call, or its time is over."""
-        left = None if call.deadline is None else call.deadline - now
-        shunned = self._servers.patience(now)
-        seconds = shunned if left is None else min(left, left if shunned is None else shunned)
+        remaining = None if call.deadline is None else call.deadline - now
+        seconds = min((s for s in (remaining, self._servers.patience(now)) if s is not None), default=None)
         return self._parking.park_for_room(call, seconds, _DUE)
 
     # -- replies -------------------------------------------------------------------------------------
@@ -169,9 +168,7 @@ class Requester(Endpoint):
         socket = server.port.socket
         ready = socket.readiness
         on_hub = getcurrent() is ready.hub
-        count = 0
-        while True:
-            count += 1
+        for count in itertools.count(1):
             if not count & 15 and not last and ready.burst.over():
                 ready.resume_next_turn()
                 break
@@ -180,6 +177,7 @@ class Requester(Endpoint):
             except SocketError:
                 ready.drained = True
                 break
+            server.owes = False
             if on_hub and len(frames) == 3 and not frames[1] and len(frames[0]) == CORRELATION_BYTES:
                 call = self._calls.get(frames[0][:KEY_BYTES])
                 if call is not None and call.waiter is not None:  # nearly always: who asked waits
@@ -209,28 +207,27 @@ class Requester(Endpoint):
             return
         error = None if headers is None else read_error(headers)
         if isinstance(error, dict) and error.get("type") == "Unavailable":
-            self._refused_by(server, call)
+            self._refused_by(server, call, behind=bool(error.get("hops")))
         else:
             self._received += 1
             self._parking.settle(call, body if error is None else (body, error))
 
-    def _refused_by(self, server: Server, call: Call) -> None:
+    def _refused_by(self, server: Server, call: Call, behind: bool) -> None:
         self._refused += 1
-        server.shun(monotonic())
+        if not behind:
+            server.shun(monotonic())
         call.give_back()
         if call.server is server:  # it may be out elsewhere by now, on its next attempt
-            self._parking.settle(call, _REFUSED)
+            self._parking.settle(call, _REFUSED_BEHIND if behind else _REFUSED)
 
     def _result(self, body: bytes, error: Any = None) -> Any:
         if isinstance(error, dict):
-            raise RemoteError(str(error.get("type", "Exception")), str(error.get("message", "")))
+            raise failure(error)
         if not isinstance(error, ProtocolError):
             try:
-                return self._codec.decode(body)
+                return self._decode(body)
             except ProtocolError as unreadable:
                 error = unreadable
-            except Exception as cause:
-                error = ProtocolError(f"the reply cannot be decoded: {type(cause).__name__}")
         self._refuse(error)
         raise error
 
@@ -253,7 +250,7 @@ class Requester(Endpoint):
     def _prepare(self, port: Port) -> None:
         server = self._servers.add(port, weakly(self._found_full))
         port.socket.headed = True
-        port.socket.readiness.listen(partial(weakly(self._replies), server))
+        port.socket.readiness.listen(partial(weakly(self._replies), server), partial(self._parking.room, _ROOM))
 
     def _report(self, port: Port, kind: str, address: str, reason: str) -> None:
         server = self._servers[port]
@@ -264,14 +261,15 @@ class Requester(Endpoint):
             self._replies(server, last=True)
             for call in list(server.calls.values()):
                 self._parking.settle(call, _LOST)
+        elif kind == "denied":
+            self._parking.room(_ROOM)
         super()._report(port, kind, address, reason)
 
     # -- the end -------------------------------------------------------------------------------------
 
     def _finish(self, deadline: float | None) -> None:
-        left = None if deadline is None else max(deadline - monotonic(), 0.0)
         try:
-            self._wait_until(lambda: not self._calls, left, lambda: "its last replies")
+            self._wait_until(lambda: not self._calls, left(deadline), lambda: "its last replies")
         except TimeoutExpired:
             return
 
@@ -288,6 +286,7 @@ class Requester(Endpoint):
 
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`. `sent` counts attempts, `waiting` the calls without a reply."""
+        opened = self._opened()
         return Statistics(
             sent=self._sent,
             received=self._received,
@@ -295,6 +294,7 @@ class Requester(Endpoint):
             refused=self._refused,
             expired=self._expired,
             late=self._late,
-            waiting=len(self._calls) if self._opened() else 0,
+            waiting=len(self._calls) if opened else 0,
+            silent=self._servers.silent(monotonic()) if opened else 0,
             **self._gauges(),
         )

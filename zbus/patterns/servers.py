@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..errors import TimeoutExpired, Unavailable
 from ..green.outbox import Outbox
 from ..green.port import Port
 from ..wire.request import Call
@@ -12,12 +13,14 @@ from ..wire.request import Call
 #: Seconds for which a server that refused a call is not asked again, unless it comes back sooner. Longer than a server
 #: that stops stays to refuse: at the end of that a call would be lost with the connection.
 SHUN = 1.0
+#: Seconds without an answer after which a server that is connected counts as silent.
+SILENT = 6.0
 
 
 class Server:
     """One DEALER and the calls that are out over it."""
 
-    __slots__ = ("calls", "left", "outbox", "port", "shunned_until", "turn")
+    __slots__ = ("_since", "calls", "left", "outbox", "owes", "port", "shunned_until", "turn")
 
     def __init__(self, port: Port, refused: Callable[[Any], object]) -> None:
         self.port = port
@@ -26,6 +29,17 @@ class Server:
         self.shunned_until = 0.0
         self.left = False
         self.turn = 0
+        self.owes = False  # it was given a call, and nothing has come from it since
+        self._since = 0.0
+
+    def took(self, now: float) -> None:
+        """It was given a call."""
+        if not self.owes:
+            self.owes, self._since = True, now
+
+    def silence(self, now: float) -> float:
+        """Seconds for which it is connected, was given calls, and has answered nobody."""
+        return now - self._since if self.owes and self.port.peers else 0.0
 
     def _has(self, owner: tuple[Call, int]) -> bool:
         """Is the call still out over this server, on that attempt?"""
@@ -74,6 +88,16 @@ class Servers:
             usable.sort(key=lambda server: (server is before, len(server.calls), server.turn))
         return usable
 
+    def silent(self, now: float) -> int:
+        """How many are connected and silent: each is slow with all of its calls, or its loop stands still. libzmq's
+        heartbeats cannot tell, for a thread of its own answers them."""
+        return sum(server.silence(now) >= SILENT for server in self)
+
+    def denied(self) -> str:
+        """Why none of them will have us; empty if one might."""
+        reasons = [server.port.socket.readiness.denied for server in self]
+        return "; ".join(reasons) if all(reasons) else ""
+
     def patience(self, now: float) -> float | None:
         """Seconds until a server that is shunned may be asked again; None when there is none."""
         return min((server.shunned_until - now for server in self if server.shunned_until > now), default=None)
@@ -81,6 +105,7 @@ class Servers:
     def took(self, server: Server, call: Call, now: float) -> None:
         """`server` has the call now."""
         call.take(server, now)
+        server.took(now)
         server.calls[call.key] = call
         self._turns = server.turn = self._turns + 1
 
@@ -93,3 +118,15 @@ class Servers:
             if server.shunned_until and not server.calls:
                 server.leave()
         return server
+
+
+def too_late(call: Call, who: object, now: float) -> TimeoutExpired:
+    """The error of a call of `who` whose time is over: what is known of where it was."""
+    waited = f"{now - call.began:.3g} s"
+    if not call.taken:
+        return Unavailable(f"{who!r}: no server took the call in {waited}, so it did not run")
+    text = f"{who!r}: no reply in {waited}, after attempt {call.taken} of {call.attempts}"
+    silence = call.server.silence(now) if call.server is not None else 0.0
+    if silence:
+        text += f"; the server is connected and has answered nobody for {silence:.3g} s"
+    return TimeoutExpired(text)

@@ -17,6 +17,7 @@ class Statistics:
     repeated: int = 0  #: publications or calls that had come before, not delivered again
     unmatched: int = 0  #: publications that ZeroMQ's prefix let through and no pattern wanted
     retried: int = 0  #: attempts of a call after its first
+    denied: int = 0  #: messages and subscriptions of users who may not
     refused: int = 0  #: calls that a stopping server would not take
     expired: int = 0  #: calls whose time was over
     late: int = 0  #: replies to calls that wait no more
@@ -24,4 +25,5 @@ class Statistics:
     running: int = 0  #: handlers at work now
     waiting: int = 0  #: what is queued here now: calls, values of a batch
     peers: int = 0  #: connections now
+    silent: int = 0  #: servers among them that owe replies and gave none for 6 s: the process lives, its loop may not
     missed_wakeups: int = 0  #: a defect of zbus if it is not 0

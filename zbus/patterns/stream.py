@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import Closed, ProtocolError, TimeoutExpired
 from ..green.messages import NOBLOCK, SocketError, receive_frame, send_frame
 from ..green.options import Timeout
 from ..green.service import OPEN, STOPPING, _thread
 from ..wire.codec import Msgpack
-from ..wire.message import NO_HEADERS, Message, decode_headers
+from ..wire.message import NO_HEADERS, Message, command_of, decode_headers
 from .batching import Batcher
 from .endpoint import Endpoint, Headers
 from .statistics import Statistics
+
+
+class Some(Protocol):
+    """How many messages somebody takes who does not wait for more."""
+
+    def look(self) -> int:
+        """How many more may be taken now."""
+
+    def none_left(self) -> None:
+        """A receive found nothing: no more may be there. Nothing has run since that could have taken a signal."""
 
 
 class Sends(Endpoint):
@@ -101,17 +111,20 @@ class Receives(Endpoint):
         self._use()
         return self._messages()
 
-    def _messages(self) -> Iterator[Message]:
+    def _messages(self, some: Some | None = None) -> Iterator[Message]:
+        """Every message as it comes; or `some` of those that are there now."""
         # the hottest loop: bound names, no calls that can be done without, and a message built in place
         pending, bodies, socket, new = self._pending, self._bodies, self._port.socket, object.__new__
         ready = socket.readiness
-        look = ready.burst.look
-        plain = self._packs and type(self)._decode is Receives._decode
+        look = ready.burst.look if some is None else some.look
+        plain = self._packs and type(self)._parse is Receives._parse and not socket.named
         decode_single = Msgpack.decode_single
         left = 0
         while self._state is OPEN or self._state is STOPPING:  # in a forked child it is neither
             if left <= 0:
                 left = look()
+                if left <= 0:
+                    return
             left -= 1
             if bodies:
                 body = bodies.popleft()
@@ -122,6 +135,9 @@ class Receives(Endpoint):
                 try:
                     frame: Any = receive_frame(socket, NOBLOCK, False)
                 except SocketError as error:
+                    if some is not None:
+                        some.none_left()
+                        return
                     try:
                         frame = socket.wait_for_frame(error)
                     except Closed:
@@ -156,32 +172,42 @@ class Receives(Endpoint):
 
     def _read(self, frames: list[bytes]) -> None:
         """Have the messages in these frames delivered. Raises `ProtocolError`, and then none is."""
-        messages = self._decode(frames)
+        messages = self._parse(frames)
+        if self._port.socket.named:
+            messages = self._permitted(messages, self._port.socket.user)
         self._read_in += len(messages)
         self._pending.extend(messages)
 
-    def _decode(self, frames: list[bytes]) -> list[Message]:
+    def _permitted(self, messages: list[Message], user: str) -> list[Message]:
+        """Those that this user may send, in his name."""
+        for message in messages:
+            message.user = user.partition(" ")[0]
+        return [message for message in messages if self._may(user, *self._deed(message))]
+
+    def _deed(self, message: Message) -> tuple[str, str]:
+        """What a sender does, in the words of the rules."""
+        return "send", command_of(message.body)
+
+    def _parse(self, frames: list[bytes]) -> list[Message]:
         """The messages in these frames: ``body [headers]``. Raises `ProtocolError`, and then none is delivered."""
-        codec = self._codec
         if self._options["codec"] == "frames":
             return [Message(frames)]
         if len(frames) > 2:
             raise ProtocolError(f"{len(frames)} frames where body and headers belong")
         headers = decode_headers(frames[1]) if len(frames) == 2 else None
-        values = self._values(frames[0], codec)
+        values = self._values(frames[0])
         if headers is None:
             return list(map(Message, values))
         return [Message(value, headers=headers) for value in values]
 
-    def _values(self, body: bytes, codec: Any) -> list[Any]:
-        if type(codec) is Msgpack:
-            return codec.decode_many(body)
+    def _values(self, body: bytes) -> list[Any]:
+        if not self._packs:
+            return [self._decode(body)]
         try:
-            return [codec.decode(body)]
-        except ProtocolError:
-            raise
-        except Exception as error:
-            raise ProtocolError(f"{type(codec).__name__} cannot decode it: {type(error).__name__}") from None
+            return [Msgpack.decode_single(body)]
+        except Exception:  # several values, or none that can be read
+            many: list[Any] = self._codec.decode_many(body)
+            return many
 
     def statistics(self) -> Statistics:
         """Counts and gauges, frozen; see `Statistics`."""

@@ -63,6 +63,12 @@ class Message:
         return f"<{' '.join(words)}>"
 
 
+def command_of(body: Any) -> str:
+    """The command that a control message or a request names; empty if it names none."""
+    name = body.get("command") if isinstance(body, dict) else body
+    return name if isinstance(name, str) else ""
+
+
 def _size(body: Any) -> str:
     if isinstance(body, bytes | bytearray | memoryview):
         return f"{len(body)} bytes"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from ..errors import ProtocolError
+from ..errors import Denied, ProtocolError, RemoteError
 from .codec import Msgpack
 from .message import decode_headers
 
@@ -40,6 +40,12 @@ def read_correlation(frame: bytes) -> tuple[bytes, float | None, bool]:
     return frame[:KEY_BYTES], None if left == _FOREVER else left / 1000, bool(word & _REPEATABLE)
 
 
+#: The least time, in seconds, that a call can be handed out with: the wire counts milliseconds.
+LEAST = 0.001
+#: Seconds that a call which was refused twice behind a device waits, and at most.
+_SHORTEST, _LONGEST = 0.01, 0.25
+
+
 class Call:
     """One call that waits for its reply.
 
@@ -53,6 +59,7 @@ class Call:
         "deadline",
         "key",
         "outcome",
+        "refusals",
         "retry_at",
         "server",
         "share",
@@ -65,10 +72,11 @@ class Call:
         self.key = key
         self.began = now
         self.timeout = timeout if timeout is None or timeout > 0 else 0.0
-        self.deadline = None if timeout is None else now + timeout
-        self.share = None if timeout is None or attempts == 1 else timeout / attempts
+        self.deadline = None if self.timeout is None else now + self.timeout
+        self.share = None if self.timeout is None or attempts == 1 else self.timeout / attempts
         self.attempts = attempts
         self.taken = 0
+        self.refusals = 0
         self.retry_at: float | None = None
         self.server: Any = None
         self.outcome: Any = None
@@ -82,11 +90,20 @@ class Call:
         """An attempt was handed to `server`."""
         self.taken += 1
         self.server = server
-        self.retry_at = now + self.share if self.share is not None and self.taken < self.attempts else None
+        self.retry_at = None
+        if self.share is not None and self.deadline is not None and self.taken < self.attempts:
+            self.retry_at = min(now + self.share, self.deadline)
 
     def give_back(self) -> None:
         """The server refused: it did not run, so it was no attempt."""
         self.taken -= 1
+
+    def refused_behind(self, now: float) -> float:
+        """One of the servers behind a device refused: seconds to wait before the next is asked. None at first, longer
+        each time that the next one refuses, too, and never past the deadline."""
+        self.refusals += 1
+        pause = 0.0 if self.refusals == 1 else min(_SHORTEST * 2 ** min(self.refusals - 2, 10), _LONGEST)
+        return pause if self.deadline is None else max(min(pause, self.deadline - now), 0.0)
 
     @property
     def spent(self) -> bool:
@@ -111,7 +128,7 @@ class Call:
 class Arrival:
     """A request as a server sees it: where the reply goes, what the caller said about time, and the body."""
 
-    __slots__ = ("body", "envelope", "expires", "headers", "key", "repeatable")
+    __slots__ = ("body", "envelope", "expires", "headers", "key", "repeatable", "user")
 
     def __init__(self, frames: list[bytes], *, now: float) -> None:
         """Take apart what a ROUTER got: ``identity … [correlation] ∅ body [headers]``; `ProtocolError` if not so."""
@@ -129,9 +146,15 @@ class Arrival:
         self.key: bytes | None = None
         self.expires: float | None = None
         self.repeatable = False
+        self.user = ""  # who proved to be the sender
         if cut > 2 and len(frames[cut - 2]) == CORRELATION_BYTES:
             self.key, left, self.repeatable = read_correlation(frames[cut - 2])
             self.expires = None if left is None else now + left
+
+    @property
+    def hops(self) -> int:
+        """How many devices a zbus caller's request came through: each put one frame before the correlation."""
+        return len(self.envelope) - 3 if self.key is not None else 0
 
 
 def read_reply(frames: list[bytes]) -> tuple[bytes, bytes, bytes | None]:
@@ -149,10 +172,18 @@ def read_error(headers: bytes) -> Any:
         return unreadable
 
 
+def failure(error: dict[Any, Any]) -> RemoteError | Denied:
+    """What a caller raises for the error in a reply."""
+    kind, text = str(error.get("type", "Exception")), str(error.get("message", ""))
+    return Denied(text) if kind == "Denied" else RemoteError(kind, text)
+
+
 def error_reply(arrival: Arrival, kind: str, text: str, codec: Any) -> list[bytes]:
     """The reply that says how a call failed: in the headers for a zbus caller; for any other, who may read one frame
-    only, the one frame is the map ``{"error": …}``."""
-    error = {"type": _sendable(kind), "message": _sendable(text[:MAX_ERROR_TEXT])}
+    only, the one frame is the map ``{"error": …}``. A refusal tells how many devices the call came through."""
+    error: dict[str, Any] = {"type": _sendable(kind), "message": _sendable(text[:MAX_ERROR_TEXT])}
+    if kind == "Unavailable" and arrival.hops:
+        error["hops"] = arrival.hops
     if arrival.key is None:
         try:
             return [codec.encode({"error": error})]

@@ -45,8 +45,11 @@ class Tracker:
     def __init__(self) -> None:
         self._topics: OrderedDict[str, OrderedDict[bytes, int]] = OrderedDict()
 
-    def observe(self, topic: str, publisher: bytes, number: int, *, count: int = 1, peers: int = 1) -> Seen:
-        """A frame of `count` values came in, the first of them `number`. `peers` is how many publishers are connected.
+    def observe(
+        self, topic: str, publisher: bytes, number: int, *, count: int = 1, peers: Callable[[], int] = lambda: 1
+    ) -> Seen:
+        """A frame of `count` values came in, the first of them `number`. `peers` tells how many publishers are
+        connected; it is asked when one speaks that was not heard before.
 
         The first of a publisher is never a gap: who joins late has missed nothing that he asked for. A publisher not
         heard before, where as many others are known as there are peers, is one of those started again; its `missed`
@@ -59,11 +62,13 @@ class Tracker:
             known = self._topics[topic] = OrderedDict()
         last = known.get(publisher)
         if last is None:
-            restarted = len(known) >= max(peers, 1)
+            restarted = bool(known) and len(known) >= peers()
             known[publisher] = number + count - 1
             if len(known) > MAX_PUBLISHERS:
                 known.popitem(last=False)
             return Seen(fresh=True, missed=number - 1, restarted=True) if restarted else _NEXT
+        if len(known) > 1:
+            known.move_to_end(publisher)  # past the bound the one heard longest ago goes, not one that still speaks
         if number <= last:
             return _KNOWN
         known[publisher] = number + count - 1
@@ -93,7 +98,8 @@ class LastValues:
         self._values[topic] = (body, headers)
         self._values.move_to_end(topic)
         if len(self._values) > self._topics:
-            self._values.popitem(last=False)
+            forgotten, _ = self._values.popitem(last=False)
+            self._wanted.pop(forgotten, None)
 
     def want(self, prefix: bytes) -> None:
         """Somebody subscribed to `prefix`: each value under it is due once, however many ask before it is sent."""
@@ -106,7 +112,7 @@ class LastValues:
         topics = list(self._wanted)[:count]
         for topic in topics:
             del self._wanted[topic]
-        return [(topic, *self._values[topic]) for topic in topics if topic in self._values]
+        return [(topic, *self._values[topic]) for topic in topics]
 
     @property
     def waiting(self) -> int:

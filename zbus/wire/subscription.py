@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
 
 from .topic import Pattern, PatternTree, decode_topic
 
@@ -21,11 +23,22 @@ def each(topics: Topics) -> tuple[str | bytes, ...]:
     return listed
 
 
+T = TypeVar("T")
+
+
+def _take(counted: Counter[T], one: T) -> None:
+    counted[one] -= 1
+    if not counted[one]:
+        del counted[one]
+
+
 class Subscriptions:
     """Patterns (str) and ZeroMQ prefixes (bytes). A topic subscribed to twice has to be given up twice."""
 
     def __init__(self, topics: Topics = ()) -> None:
-        self._asked: list[tuple[str | bytes, bytes]] = []
+        self._asked: Counter[str | bytes] = Counter()
+        self._prefixes: Counter[bytes] = Counter()
+        self._raw: tuple[bytes, ...] = ()  # those of them that are prefixes
         self._tree: PatternTree[bool] = PatternTree()
         self._known: dict[bytes, str | None] = {}
         for topic in each(topics):
@@ -35,14 +48,14 @@ class Subscriptions:
         return bool(self._asked)
 
     @property
-    def prefixes(self) -> Iterator[bytes]:
-        """What to ask ZeroMQ for, once for each subscription."""
-        return (prefix for _, prefix in self._asked)
+    def prefixes(self) -> Iterable[bytes]:
+        """What to ask ZeroMQ for, each once: it would tell publishers of each time, but only of one end when the
+        subscriber leaves."""
+        return self._prefixes.keys()
 
     def times(self, prefix: bytes) -> int:
-        """How many subscriptions have this prefix. ZeroMQ is asked for it once: it would tell publishers of each, but
-        only of one end when the subscriber leaves."""
-        return sum(asked == prefix for asked in self.prefixes)
+        """How many subscriptions have this prefix."""
+        return self._prefixes[prefix]
 
     def add(self, topic: str | bytes) -> bytes:
         """Subscribe; the prefix to ask ZeroMQ for. `ValueError` for what is no pattern."""
@@ -50,22 +63,34 @@ class Subscriptions:
             prefix = topic
         else:
             pattern = Pattern(topic)
-            self._tree.add(pattern, True)
             prefix = pattern.prefix
-        self._asked.append((topic, prefix))
-        self._known.clear()
+            if topic not in self._asked:
+                self._tree.add(pattern, True)
+        self._asked[topic] += 1
+        self._prefixes[prefix] += 1
+        self._changed(topic)
         return prefix
 
     def remove(self, topic: str | bytes) -> bytes:
         """Undo one `add`; the prefix to take back. `ValueError` if there was none."""
-        found = next((pair for pair in self._asked if pair[0] == topic and type(pair[0]) is type(topic)), None)
-        if found is None:
+        if topic not in self._asked:
             raise ValueError(f"not subscribed to {topic!r}")
-        self._asked.remove(found)
-        if isinstance(topic, str):
-            self._tree.remove(Pattern(topic), True)
+        _take(self._asked, topic)
+        if isinstance(topic, bytes):
+            prefix = topic
+        else:
+            pattern = Pattern(topic)
+            prefix = pattern.prefix
+            if topic not in self._asked:
+                self._tree.remove(pattern, True)
+        _take(self._prefixes, prefix)
+        self._changed(topic)
+        return prefix
+
+    def _changed(self, topic: str | bytes) -> None:
         self._known.clear()
-        return found[1]
+        if isinstance(topic, bytes):
+            self._raw = tuple(asked for asked in self._asked if isinstance(asked, bytes))
 
     def match(self, name: bytes) -> str | None:
         """The topic in a publication's first frame if it was asked for, None if not; `ProtocolError` if it is none."""
@@ -74,8 +99,7 @@ class Subscriptions:
         except KeyError:
             pass
         topic = decode_topic(name)
-        by_prefix = any(isinstance(asked, bytes) and name.startswith(asked) for asked, _ in self._asked)
         if len(self._known) >= CACHE:
             self._known.clear()
-        self._known[name] = topic if by_prefix or self._tree.match(topic) else None
+        self._known[name] = topic if name.startswith(self._raw) or self._tree.match(topic) else None
         return self._known[name]

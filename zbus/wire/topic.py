@@ -64,7 +64,7 @@ class Pattern:
     words in order. Raises `TypeError` or `ValueError` for what is no pattern.
     """
 
-    __slots__ = ("names", "prefix", "text", "words")
+    __slots__ = ("_named", "names", "prefix", "text", "words")
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
@@ -75,12 +75,38 @@ class Pattern:
             raise ValueError(f"a pattern has at most {MAX_TOPIC_BYTES} bytes and no NUL")
         self.text = text
         written = text.split(".")
-        self.names = tuple(word[1:-1] for word in written if _is_named(word))
+        self._named = tuple(word[1:-1] if _is_named(word) else "" for word in written)
+        self.names = tuple(filter(None, self._named))
         for name in self.names:
             if not name.isidentifier() or self.names.count(name) > 1:
                 raise ValueError(f"<{name}> in {text!r} has to be a Python name, used once: it becomes an argument")
-        self.words = tuple("*" if _is_named(word) else word for word in written)
+        self.words = tuple("*" if name else word for name, word in zip(self._named, written, strict=True))
         self.prefix = self._literal_start().encode()
+
+    def words_in(self, topic: str) -> dict[str, str]:
+        """The word that each name stands for in a topic that matches; every ``#`` takes as few words as it can."""
+        if not self.names:
+            return {}
+        found: dict[str, str] = {}
+        words = topic.split(".")
+        here = at = 0  # in the pattern and in the topic
+        many, tried = -1, 0  # the last '#', and where its words end for now
+        while at < len(words):
+            wanted = self.words[here] if here < len(self.words) else None
+            if wanted == "#":
+                many, tried = here, at
+                here += 1
+            elif wanted is not None and wanted in ("*", words[at]):
+                if self._named[here]:
+                    found[self._named[here]] = words[at]
+                here += 1
+                at += 1
+            elif many >= 0:
+                tried += 1
+                here, at = many + 1, tried
+            else:
+                break
+        return found
 
     def _literal_start(self) -> str:
         for index, word in enumerate(self.words):
