@@ -83,10 +83,11 @@ def main() -> None:
             ask(client, len(args.connect), args.requests, args.callers)
     else:
         servers = [server(address, args.share) for address in args.bind]
-        running = [gevent.spawn(one.run) for one in servers]
-        with zbus.Requester(connect=[one.addresses[0] for one in servers]) as client:
+        with zbus.Bus() as bus:
+            running = [bus.spawn(one.run) for one in servers]
+            client = bus.add(zbus.Requester(connect=[one.addresses[0] for one in servers]))
             ask(client, len(servers), args.requests, args.callers)
-        gevent.joinall(running, raise_error=True)
+            gevent.joinall(running, raise_error=True)
 
 
 if __name__ == "__main__":

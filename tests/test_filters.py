@@ -9,8 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from zbus import filters
-from zbus.filters import Filter, throttle
+from zbus.errors import Closed, TimeoutExpired
+from zbus.filters import Filter, debounce, latest, sample, throttle
 from zbus.wire.message import Message
 
 UTC = datetime.timezone.utc
@@ -218,7 +218,7 @@ def test_a_message_without_a_hashable_key_is_malformed(body):
 
 
 def test_past_the_most_keys_the_longest_silent_one_is_forgotten(clock, monkeypatch):
-    monkeypatch.setattr(filters, "MAX_KEYS", 3)
+    monkeypatch.setattr("zbus.filters.filter.MAX_KEYS", 3)
     kept = throttle(1.0, key="id", clock=clock)
     messages = [Message({"id": name}) for name in ("a", "b", "c", "a", "d", "a", "c", "b")]
     assert [message.body["id"] for message in kept(messages)] == ["a", "b", "c", "d", "b"]
@@ -315,3 +315,199 @@ def test_a_field_that_is_neither_name_nor_callable_is_a_type_error(keyword, choi
 def test_wrapping_what_is_neither_iterable_nor_callable_is_a_type_error(wrapped):
     with pytest.raises(TypeError, match="iterable of messages or a callback"):
         throttle(1.0)(wrapped)
+
+
+# -- sample, debounce ------------------------------------------------------------------------------
+
+
+def test_a_sample_is_the_last_of_each_interval():
+    kept = sample(1.0, time="time")
+    assert through(kept, 10.0, 10.2, 10.9, 11.0, 11.5, 14.3, 14.4) == [10.9, 11.5, 14.4]
+    assert counts(kept) == {"passed": 3, "dropped": 4}
+
+
+def test_intervals_stand_in_line_from_the_first_message_on():
+    assert through(sample(1.0, time="time"), 0.5, 1.4, 2.2, 2.6, 3.4, 3.5) == [1.4, 2.2, 3.4, 3.5]
+
+
+def test_debounce_lets_the_last_before_a_silence_through():
+    kept = debounce(1.0, time="time")
+    assert through(kept, 0.0, 0.5, 1.4, 2.4, 9.0, 9.9, 10.8) == [1.4, 2.4, 10.8]
+    assert counts(kept) == {"passed": 3, "dropped": 4}
+
+
+@pytest.mark.parametrize("kind", [sample, debounce])
+def test_what_is_held_waits_for_the_next_message_the_end_or_flush(kind, clock):
+    seen = []
+    kept = kind(1.0, clock=clock)
+    callback = kept(lambda message, **words: seen.append((message.body, words)))
+    callback(Message(1), region="eu")
+    clock.now += 0.9
+    callback(Message(2), region="us")
+    assert seen == []
+    clock.now += 1.5
+    callback(Message(3), region="eu")
+    assert seen == [(2, {"region": "us"})]
+    kept.flush()
+    kept.flush()
+    assert seen == [(2, {"region": "us"}), (3, {"region": "eu"})]
+    assert counts(kept) == {"passed": 2, "dropped": 1}
+    assert [message.body for message in kind(1.0, clock=clock)([Message(4), Message(5)])] == [5]
+
+
+@pytest.mark.parametrize("kind", [sample, debounce])
+def test_each_key_is_held_by_itself_and_the_late_and_malformed_are_counted(kind):
+    kept = kind(1.0, time="time", key="key")
+    messages = [("a", 1.0), ("b", 1.1), ("a", 1.2), ("a", 1.1), (None, 1.3), ("b", 5.0), ({}, 6.0), ("a", "no")]
+    passed = [message.body for message in kept(Message({"key": key, "time": time}) for key, time in messages)]
+    assert [(body["key"], body["time"]) for body in passed] == [("b", 1.1), ("a", 1.2), (None, 1.3), ("b", 5.0)]
+    assert counts(kept) == {"passed": 4, "dropped": 1, "late": 1, "malformed": 2}
+
+
+def test_past_the_most_keys_a_held_message_is_let_go_and_not_lost(monkeypatch):
+    monkeypatch.setattr("zbus.filters.filter.MAX_KEYS", 2)
+    kept = sample(1.0, time="time", key="key")
+    passed = [message.body["key"] for message in kept(Message({"key": key, "time": 1.0}) for key in "abc")]
+    assert passed == ["a", "b", "c"]
+
+
+def test_a_late_message_is_no_silence_of_its_key(monkeypatch):
+    monkeypatch.setattr("zbus.filters.filter.MAX_KEYS", 2)
+    kept = sample(1.0, time="time", key="key")
+    messages = [("a", 1.0), ("b", 1.0), ("a", 0.5), ("c", 1.0)]
+    assert next(kept(Message({"key": key, "time": time}) for key, time in messages)).body["key"] == "b"
+
+
+@pytest.mark.parametrize("kind", [sample, debounce])
+def test_what_is_older_than_what_was_flushed_is_late(kind):
+    seen = []
+    kept = kind(1.0, time="time")
+    callback = kept(lambda message: seen.append(message.body["time"]))
+    for time in (10.0, 9.0, 10.5):
+        callback(Message({"time": time}))
+        kept.flush()
+    assert seen == [10.0, 10.5]
+    assert counts(kept) == {"passed": 2, "late": 1}
+
+
+def test_intervals_stand_in_line_from_the_first_message_on_after_a_flush_too():
+    seen = []
+    kept = sample(1.0, time="time")
+    callback = kept(lambda message: seen.append(message.body["time"]))
+    for time in (0.5, 1.4, 1.6):
+        callback(Message({"time": time}))
+        if time == 0.5:
+            kept.flush()
+    assert seen == [0.5, 1.4]
+
+
+# -- latest ----------------------------------------------------------------------------------------
+
+
+class Endpoint:
+    """Gives batches of messages, each when it is asked to wait."""
+
+    def __init__(self, *batches: list[object]) -> None:
+        self._batches = list(batches)
+        self._there: list[object] = []
+
+    def __iter__(self):
+        while self._batches:
+            self._there = self._batches.pop(0)
+            yield self.recv(timeout=0)
+
+    def recv(self, *, timeout: float) -> Message:
+        if not self._there:
+            raise TimeoutExpired
+        return Message(self._there.pop(0))
+
+
+def test_of_what_an_endpoint_has_the_newest_passes():
+    kept = latest()
+    assert [message.body for message in kept(Endpoint([1], [2, 3, 4], [5]))] == [1, 4, 5]
+    assert counts(kept) == {"passed": 3, "dropped": 2}
+
+
+def test_the_newest_of_each_key_passes_in_the_order_they_came():
+    kept = latest(key=lambda message: message.body[0])
+    batches = ["a1", "b1", "a2", "c1", ""], ["b2"]
+    assert [message.body for message in kept(Endpoint(*batches))] == ["b1", "a2", "c1", "b2"]
+    assert counts(kept) == {"passed": 4, "dropped": 1, "malformed": 1}
+
+
+def test_any_other_iterable_is_read_to_its_end():
+    assert [message.body for message in latest()(map(Message, range(5)))] == [4]
+
+
+def test_what_comes_while_a_callback_runs_is_superseded():
+    seen = []
+    kept = latest()
+
+    @kept
+    def slow(message, **words):
+        seen.append((message.body, words))
+        if message.body == 1:  # others bring these meanwhile
+            assert slow(Message(2)) is None
+            assert slow(Message(3), word="x") is None
+        return message.body
+
+    assert slow(Message(1)) == 3
+    assert seen == [(1, {}), (3, {"word": "x"})]
+    assert slow(Message(4)) == 4
+    assert counts(kept) == {"passed": 3, "dropped": 1}
+
+
+def test_a_callback_that_raises_leaves_the_next_ones_their_turn():
+    @latest()
+    def fails(message):
+        if message.body == 1:
+            raise LookupError
+        return message.body
+
+    with pytest.raises(LookupError):
+        fails(Message(1))
+    assert fails(Message(2)) == 2
+
+
+def test_an_endpoint_that_always_has_one_more_still_passes_something():
+    class Endless(Endpoint):
+        def recv(self, *, timeout: float) -> Message:
+            return Message(1)
+
+    kept = latest()
+    passed = kept(Endless([1], [2]))
+    assert [next(passed).body for _ in range(2)] == [1, 1]
+    assert kept.dropped >= 1000
+
+
+def test_an_endpoint_that_is_closed_meanwhile_ends_quietly():
+    class Closing(Endpoint):
+        def recv(self, *, timeout: float) -> Message:
+            if not self._there:
+                raise Closed
+            return super().recv(timeout=timeout)
+
+    assert [message.body for message in latest()(Closing([1, 2]))] == [2]
+
+
+def test_flush_leaves_an_iterables_rest_to_its_end(clock):
+    kept = sample(1.0, clock=clock)
+    passed = kept(Message(number) for number in range(2) if not kept.flush())
+    assert [message.body for message in passed] == [1]
+    assert counts(kept) == {"passed": 1, "dropped": 1}
+
+
+def test_a_callback_that_raises_in_flush_is_still_called_with_the_others():
+    seen = []
+
+    def callback(message):
+        seen.append(message.body["key"])
+        raise LookupError(message.body["key"])
+
+    kept = debounce(1.0, time="time", key="key")
+    filtered = kept(callback)
+    for key in "ab":
+        filtered(Message({"key": key, "time": 1.0}))
+    with pytest.raises(LookupError, match="a"):
+        kept.flush()
+    assert seen == ["a", "b"]

@@ -4,6 +4,10 @@ Every ZeroMQ pattern endpoint runs as a greenlet in your process, messages are m
 greenlets, processes and machines: only the address changes.
 """
 
+from .bus.bus import Bus
+from .bus.dispatcher import Dispatcher
+from .bus.restart import Restart
+from .bus.routes import Routes
 from .errors import (
     AddressInUse,
     Closed,
@@ -25,6 +29,7 @@ from .patterns.pubsub import Publisher, Subscriber
 from .patterns.replier import Replier
 from .patterns.requester import Requester
 from .patterns.statistics import Statistics
+from .security.curve import Curve
 from .wire.batch import Batch
 from .wire.codec import Codec
 from .wire.message import Message
@@ -34,9 +39,12 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressInUse",
     "Batch",
+    "Bus",
     "Closed",
     "Codec",
+    "Curve",
     "Denied",
+    "Dispatcher",
     "EndpointEvent",
     "InsecureBind",
     "Message",
@@ -49,6 +57,8 @@ __all__ = [
     "RemoteError",
     "Replier",
     "Requester",
+    "Restart",
+    "Routes",
     "Statistics",
     "Subscriber",
     "TimeoutExpired",
