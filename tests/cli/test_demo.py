@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 import zbus
-from zbus.cli import bursts, demo, main
+from zbus.cli import bursts, main, stories
 from zbus.cli.transcript import Row, Transcript
 
 ROOT = Path(zbus.__file__).resolve().parent.parent
-PATTERNS = ["PAIR", "REQUEST / REPLY", "PUBLISH / SUBSCRIBE", "PUSH / PULL", "PUSH / PULL, batched"]
+PATTERNS = ["PAIR", "REQUEST / REPLY", "PUBLISH / SUBSCRIBE", "PUSH / PULL", "PUSH / PULL, batched", "DISPATCHER"]
 FIGURES = re.compile(r"  (?P<pattern>[^\d\n]+?) +(?P<sent>[\d,]+) +(?P<received>[\d,]+) +(?P<rate>[\d,]+)  ")
 ESCAPE = "\033"
 QUICK = """
 import sys
-from zbus.cli import bursts, demo, main
-bursts.SECONDS, demo.PACE, demo.WORK = 0.01, 0, 0.01
+from zbus.cli import bursts, main, stories
+bursts.SECONDS, stories.PACE, stories.WORK = 0.01, 0, 0.01
 sys.exit(main(["demo"]))
 """
 
@@ -62,8 +62,8 @@ def quick_demo_on_a_terminal(**changes: str) -> str:
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(bursts, "SECONDS", 0.01)
-    monkeypatch.setattr(demo, "PACE", 0)
-    monkeypatch.setattr(demo, "WORK", 0.01)
+    monkeypatch.setattr(stories, "PACE", 0)
+    monkeypatch.setattr(stories, "WORK", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_terminal_that_wants_no_colour_gets_none(changes):
 
 def test_each_line_is_out_before_the_next_message_is_sent():
     process = subprocess.Popen(
-        [sys.executable, "-c", "from zbus.cli import demo, main\ndemo.PACE = 60\nmain(['demo'])"],
+        [sys.executable, "-c", "from zbus.cli import main, stories\nstories.PACE = 60\nmain(['demo'])"],
         env=environment(),
         stdout=subprocess.PIPE,
     )
@@ -187,13 +187,13 @@ def test_a_message_that_is_lost_in_a_burst_is_told_and_exits_1(quick, monkeypatc
 
 
 def test_a_message_that_is_lost_in_a_story_is_told_and_exits_1(quick, monkeypatch, capsys):
-    class Mute(demo.Publisher):
+    class Mute(stories.Publisher):
         def publish(self, topic, body, **keywords):
             if topic != "weather.asia.tokyo":
                 super().publish(topic, body, **keywords)
 
     monkeypatch.setattr(bursts, "PATIENCE", 1.0)  # long enough for what does come, on a busy machine
-    monkeypatch.setattr(demo, "Publisher", Mute)
+    monkeypatch.setattr(stories, "Publisher", Mute)
     assert main(["demo"]) == 1
     out, err = capsys.readouterr()
     assert err.startswith("zbus: the demo failed: PUBLISH / SUBSCRIBE: ")
@@ -202,11 +202,11 @@ def test_a_message_that_is_lost_in_a_story_is_told_and_exits_1(quick, monkeypatc
 
 
 def test_a_message_that_is_changed_on_the_way_is_told_and_exits_1(quick, monkeypatch, capsys):
-    class Wrong(demo.Replier):
+    class Wrong(stories.Replier):
         def __init__(self, handler, **keywords):
             super().__init__(lambda message: {**handler(message), "square": 0}, **keywords)
 
-    monkeypatch.setattr(demo, "Replier", Wrong)
+    monkeypatch.setattr(stories, "Replier", Wrong)
     assert main(["demo"]) == 1
     assert re.search(r"REQUEST / REPLY: (9|25|49|81) was due, 0 came$", capsys.readouterr().err)
 

@@ -16,9 +16,9 @@ from gevent import getcurrent
 
 from .. import __version__
 from ..errors import ZbusError
-from ..green.service import _Signals
+from ..green.signals import Signals
 from ..green.versions import versions
-from . import demo, device
+from . import demo, device, doctor, keys
 
 __all__ = ["main"]
 
@@ -61,6 +61,8 @@ def _run(argv: Sequence[str] | None) -> int:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="verb")
     demo.add(verbs)
     device.add(verbs)
+    keys.add(verbs)
+    doctor.add(verbs)
     arguments = parser.parse_args(argv)
     if arguments.version:
         told = {"zbus": __version__, **versions(), "msgpack": ".".join(map(str, msgpack.version))}
@@ -74,7 +76,7 @@ def _run(argv: Sequence[str] | None) -> int:
         arguments.run(arguments)
         return OK
     # Python would raise in whichever greenlet runs at the time of a signal; this raises here.
-    with _Signals(partial(gevent.kill, getcurrent(), KeyboardInterrupt)):
+    with Signals(partial(gevent.kill, getcurrent(), KeyboardInterrupt)):
         arguments.run(arguments)
     return OK
 

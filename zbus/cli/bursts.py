@@ -16,6 +16,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from ..bus.dispatcher import Dispatcher
 from ..errors import TimeoutExpired, ZbusError
 from ..patterns.endpoint import Endpoint
 from ..patterns.pair import Pair
@@ -49,10 +50,14 @@ class Tally:
     def take(self, messages: Iterable[Message]) -> None:
         """Count all of them, until there will be no more."""
         for message in messages:
-            self.count += 1
-            self.total += message.body
-            if self.count == self._due:
-                self._all_here.set()
+            self.one(message)
+
+    def one(self, message: Message) -> None:
+        """Count this one."""
+        self.count += 1
+        self.total += message.body
+        if self.count == self._due:
+            self._all_here.set()
 
     def wait(self, count: int) -> bool:
         """Have so many come? If not, wait for them; False when patience is over."""
@@ -112,16 +117,38 @@ def push_pull(batch: Batch | None = None) -> Row:
         return _pump(pattern, lambda number: boss.send(number, timeout=PATIENCE), boss, workers)
 
 
+def dispatch() -> Row:
+    """Publications under many topics, each to its callback."""
+    topics = [f"burst.{number}" for number in range(10)]
+    tally = Tally()
+    dispatcher = Dispatcher()
+    dispatcher.topic("burst.*")(tally.one)
+    with (
+        Publisher(bind=ANYWHERE) as publisher,
+        dispatcher.add(Subscriber(connect=publisher.addresses)) as subscriber,
+        dispatcher,
+    ):
+        publisher.wait_for_subscribers(topics[0], timeout=PATIENCE)
+
+        def publish(number: int) -> None:
+            publisher.publish(topics[number % 10], number)
+
+        return _pump("DISPATCHER", publish, publisher, [subscriber], window=WINDOW, tally=tally)
+
+
 def _pump(
     pattern: str,
     send: Callable[[int], object],
     sender: Endpoint,
     receivers: Sequence[Pair | Pull | Subscriber],
     window: int = 0,
+    tally: Tally | None = None,
 ) -> Row:
-    """Send numbers for a moment, wait until all have come, and close the receivers."""
-    tally = Tally()
-    readers = [gevent.spawn(tally.take, receiver) for receiver in receivers]
+    """Send numbers for a moment, wait until all have come, and close the receivers. A `tally` is told by others."""
+    readers = []
+    if tally is None:
+        tally = Tally()
+        readers = [gevent.spawn(tally.take, receiver) for receiver in receivers]
     number = 0
     start = monotonic()
     while monotonic() - start < SECONDS:

@@ -14,6 +14,7 @@ from .. import devices
 from ..devices import Device, DeviceStatistics, Side
 from ..devices.child import serve
 from ..patterns.pubsub import Subscriber
+from ..security.curve import Curve
 from ..wire.codec import Msgpack
 
 _ABOUT = {
@@ -42,7 +43,8 @@ def add(verbs: Any) -> None:
         if kind == "forwarder":
             parser.add_argument("--last-value", action="store_true", help="tell late subscribers what crossed last")
         parser.set_defaults(run=partial(_run, parser, kind, sides), signals="own")
-    verbs.add_parser("device").set_defaults(run=lambda _: serve(), signals="own")  # what `devices.process` starts
+    own = verbs.add_parser("device")  # what `devices.process` starts
+    own.set_defaults(run=lambda _: serve(Curve.again), signals="own")
     parser = verbs.add_parser("monitor", help="print what a monitored queue publishes")
     parser.add_argument("address", help="where it publishes")
     parser.set_defaults(run=_monitor)
