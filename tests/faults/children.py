@@ -1,7 +1,7 @@
 """zbus endpoints to be killed: forked from one process that has imported all they need, so that they start at once.
 
-It reads ``ROLE ADDRESS`` lines. Each makes a child, which says ``PID ADDRESS`` once it serves. To
-``mark`` it says the same: what was said before it is old.
+It reads ``ROLE ADDRESS`` lines, with more words for some roles. Each makes a child, which says ``PID ADDRESS`` once
+it serves. To ``mark`` it says the same: what was said before it is old.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
+import broadcast
 from gevent.event import Event
 
 from zbus import Message, Publisher, Pull, Replier, Requester
@@ -59,21 +61,21 @@ def asker(address: str) -> None:
         requester.request("hold", timeout=None)
 
 
-ROLES = {role.__name__: role for role in (server, publisher, worker, asker)}
+ROLES = {role.__name__: role for role in (server, publisher, worker, asker)} | broadcast.ROLES
 
 
-def main() -> None:
+def main(roles: dict[str, Callable[..., None]]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
     say("ready")
     for line in iter(sys.stdin.readline, ""):
-        role, _, address = line.strip().partition(" ")
+        role, *words = line.split()
         if role == "mark":
             say("mark")
         elif os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            ROLES[role](address)
+            roles[role](*words)
             os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    main(ROLES)

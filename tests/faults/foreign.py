@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import gevent
 import zmq
 from gevent.socket import wait_read
 
@@ -38,10 +37,3 @@ def heard(socket: zmq.Socket) -> list[bytes]:
     while not socket.get(zmq.EVENTS) & zmq.POLLIN:
         wait_read(socket.get(zmq.FD), PATIENCE, TimeoutError(f"nothing came within {PATIENCE} s"))
     return list(socket.recv_multipart())
-
-
-def until(done: Callable[[], object]) -> None:
-    """Let the loop turn until `done`: for what is only told by a counter."""
-    with gevent.Timeout(PATIENCE, TimeoutError(f"still not so after {PATIENCE} s")):
-        while not done():
-            gevent.idle()

@@ -10,10 +10,11 @@ import sys
 import gevent
 
 import zbus
+import zbus.devices
 
 TCP = "tcp://127.0.0.1:*"
 NOBODY = "tcp://127.0.0.1:9"
-kept: list[zbus.Endpoint] = []  # as a program's global names keep them
+kept: list[zbus.Endpoint | zbus.Bus] = []  # as a program's global names keep them
 
 
 def opened() -> list[zbus.Endpoint]:
@@ -78,6 +79,26 @@ def handling(peer: str) -> None:
     begun.wait(5)
 
 
+def owned(peer: str) -> None:
+    """A bus owns all of it: a dispatcher that dispatches, a callback at work, a device, a greenlet."""
+    begun = gevent.event.Event()
+
+    def handle(message: zbus.Message) -> None:
+        begun.set()
+        gevent.event.Event().wait()
+
+    bus = zbus.Bus()
+    kept.append(bus)
+    dispatcher = bus.add(zbus.Dispatcher(concurrency=2))
+    pull = dispatcher.add(bus.add(zbus.Pull(bind=TCP)), handle)
+    push = bus.add(zbus.Push(connect=pull.addresses))
+    bus.add(zbus.devices.queue(TCP, TCP))
+    bus.spawn(gevent.event.Event().wait)
+    bus.start()
+    push.send("work")
+    begun.wait(5)
+
+
 def undelivered(peer: str) -> None:
     """Messages are queued for nobody."""
     push = zbus.Push(connect=NOBODY)
@@ -109,7 +130,9 @@ def exiting(peer: str) -> None:
     sys.exit(3)
 
 
-STATES = {state.__name__: state for state in (idle, unsent, parked, handling, undelivered, sending, batching, exiting)}
+STATES = {
+    state.__name__: state for state in (idle, unsent, parked, handling, owned, undelivered, sending, batching, exiting)
+}
 
 if __name__ == "__main__":
     try:

@@ -15,7 +15,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Child:
-    """A process, and the address it is at."""
+    """A process, and the address it is at; a device has one a side, with spaces between them."""
 
     pid: int
     address: str
@@ -44,15 +44,15 @@ class Child:
 class Nursery(Process):
     """Makes children on demand; all of them end with it."""
 
-    def __init__(self) -> None:
-        super().__init__(Path(__file__).with_name("children.py"))
+    def __init__(self, script: str = "children.py") -> None:
+        super().__init__(Path(__file__).with_name(script))
         self._born: list[Child] = []
         assert self.line() == "ready"
 
-    def child(self, role: str, address: str = "tcp://127.0.0.1:*") -> Child:
+    def child(self, role: str, address: str = "tcp://127.0.0.1:*", *more: object) -> Child:
         """A new process in a role; returns when it serves."""
-        self.say(f"{role} {address}")
-        pid, where = self.line().split()
+        self.say(" ".join(map(str, (role, address, *more))))
+        pid, where = self.line(3 * PATIENCE).split(maxsplit=1)  # a device's process is a Python of its own
         self._born.append(Child(int(pid), where))
         return self._born[-1]
 

@@ -11,8 +11,9 @@ from typing import Any
 import gevent
 import pytest
 import zmq
-from faults.foreign import foreign, until
+from faults.foreign import address_of, foreign
 from gevent.socket import wait_read
+from waiting import until
 
 from zbus import EndpointEvent, MessageTooLarge, Pair, Publisher, Pull, Push, Replier, Requester, Subscriber
 
@@ -179,6 +180,35 @@ def test_a_request_over_the_limit_cuts_off_its_sender_and_nobody_else() -> None:
         assert honest.statistics().retried == 0
         with pytest.raises(MessageTooLarge):
             honest.request(bytes(1000), timeout=5)
+
+
+def test_who_cuts_off_the_sender_that_he_connects_to_comes_back_by_himself() -> None:
+    events: list[EndpointEvent] = []
+    with (
+        foreign(zmq.PUSH, bind=TCP) as liar,
+        Pull(connect=address_of(liar), max_message_bytes=1000, on_event=events.append) as pull,
+    ):
+        for _ in range(2):
+            pull.wait_for_peers(timeout=5)
+            liar.send(b"\xa4good")
+            assert pull.recv(timeout=5).body == "good"
+            liar.send(bytes(1001))
+            until(lambda: pull.peers == 0)
+        until(lambda: [event.kind for event in events] == ["connected", "disconnected"] * 2 + ["connected"])
+
+
+def test_a_subscriber_keeps_its_subscriptions_when_it_cut_off_a_publisher() -> None:
+    with (
+        Publisher(bind=TCP) as publisher,
+        Subscriber(connect=publisher.addresses[0], topics="a", max_message_bytes=1000) as subscriber,
+    ):
+        publisher.wait_for_subscribers("a", timeout=5)
+        publisher.publish("a", bytes(1000))
+        until(lambda: subscriber.peers == 0)
+        subscriber.wait_for_peers(timeout=5)
+        publisher.wait_for_subscribers("a", timeout=5)
+        publisher.publish("a", "good")
+        assert subscriber.recv(timeout=5).body == "good"
 
 
 def test_a_frame_at_the_limit_passes() -> None:

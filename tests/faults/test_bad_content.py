@@ -11,7 +11,8 @@ import msgpack
 import pytest
 import zmq
 from faults.corpus import BODIES, HEADERS, TOPICS
-from faults.foreign import address_of, foreign, heard, until
+from faults.foreign import address_of, foreign, heard
+from waiting import until
 
 from zbus import (
     Message,

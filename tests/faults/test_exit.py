@@ -13,7 +13,7 @@ from zbus import Pull
 
 SCRIPT = Path(__file__).with_name("leaves_open.py")
 NOBODY = "tcp://127.0.0.1:9"
-STATES = {"idle": 0, "parked": 0, "handling": 0, "undelivered": 0, "exiting": 3, "unsent": 0}
+STATES = {"idle": 0, "parked": 0, "handling": 0, "owned": 0, "undelivered": 0, "exiting": 3, "unsent": 0}
 LONGEST = 5.0
 
 
