@@ -109,6 +109,47 @@ ROWS = (
         way=joiner_tells,
     ),
     Row(
+        "dispatch",
+        "SUB, a callback by topic, 100 patterns registered",
+        (
+            Contender("zbus", "blocking_peer shout", "zbus_peer dispatch-100"),
+            Contender("its bare loop", "blocking_peer shout", "zbus_peer listen"),
+            Contender("1 pattern", "blocking_peer shout", "zbus_peer dispatch-1"),
+        ),
+        (Bar("its bare loop", must=0.8, aim=0.9),),
+        way=joiner_tells,
+    ),
+    Row(
+        "dispatch-many",
+        "the same, 10,000 patterns registered",
+        (
+            Contender("zbus", "blocking_peer shout", "zbus_peer dispatch-10000"),
+            Contender("100 patterns", "blocking_peer shout", "zbus_peer dispatch-100"),
+        ),
+        (Bar("100 patterns", must=0.5, aim=0.9),),
+        way=joiner_tells,
+    ),
+    Row(
+        "dispatch-endpoints",
+        "100 flooded PULLs on one dispatcher",
+        (
+            Contender("zbus", "zbus_peer gather", "blocking_peer spread"),
+            Contender("one PULL", "zbus_peer gather-1", "blocking_peer spread"),
+        ),
+    ),
+    Row(
+        "events",
+        "delay of server-sent events, 200 clients and one of them stalled",
+        (Contender("zbus", "zbus_peer events", "zbus_peer browse"),),
+        (Bar("", must=250, aim=50),),
+        figure="p99",
+        unit="ms",
+        show=lambda figures: f"p99 {figures['p99']:.1f} ms beside {figures['rate']:,.0f} events/s",
+        way=joiner_tells,
+        seconds=3,
+        rounds=3,
+    ),
+    Row(
         "streamer",
         "streamer device as greenlets",
         (

@@ -22,6 +22,12 @@ ANYWHERE = "tcp://127.0.0.1:*"
 HIGH_WATER_MARK = 1000
 #: Greenlets that share one client.
 CROWD = 100
+#: Endpoints that one dispatcher reads.
+ENDPOINTS = 100
+#: Browsers that one event stream serves, one of them stalled; and publications a second to each.
+BROWSERS, PUBLICATIONS = 200, 50
+#: Topics that are published in turn.
+TOPICS = 100
 #: Endpoints that do nothing.
 IDLERS = 100
 

@@ -75,13 +75,13 @@ def ask(address: str) -> None:
 def whole(args: argparse.Namespace) -> None:
     with streamer(args) as stream, queue(args) as asked, server(asked.backend.addresses[0]):
         back = stream.backend.addresses[0]
-        with zbus.Pull(connect=back) as one, zbus.Pull(connect=back) as other:
-            working = []
-            for name, worker in ((1, one), (2, other)):
-                working.append(gevent.spawn(work, name, worker, PIECES // 2))
-                stream.backend.wait_for_peers(name)  # who is there first gets the first piece
-            feed(stream.frontend.addresses[0])
-            gevent.joinall(working)
+        with zbus.Pull(connect=back) as one:
+            stream.backend.wait_for_peers(1)  # who is there first gets the first piece
+            with zbus.Pull(connect=back) as other:
+                stream.backend.wait_for_peers(2)
+                working = [gevent.spawn(work, name, worker, PIECES // 2) for name, worker in ((1, one), (2, other))]
+                feed(stream.frontend.addresses[0])
+                gevent.joinall(working)
         ask(asked.frontend.addresses[0])
         print(f"main: {stream.statistics().messages_in} pieces of work and {REQUESTS} requests crossed")
 

@@ -91,16 +91,15 @@ def main() -> None:
     else:
         with queue(args.clients, args.servers, args.watchers) as device:
             back = device.backend.addresses[0]
-            with (
-                server(1, back),
-                server(2, back),
-                zbus.Subscriber(connect=device.monitor.addresses, topics=b"", codec="frames") as watcher,
-            ):
-                device.backend.wait_for_peers(2)
+            watchers = device.monitor.addresses
+            with zbus.Subscriber(connect=watchers, topics=b"", codec="frames") as watcher, server(1, back):
                 device.monitor.wait_for_peers()
-                watching = gevent.spawn(watch, watcher, 2 * COUNT)
-                ask(device.frontend.addresses[0])
-                watching.join()
+                device.backend.wait_for_peers(1)  # who is there first gets the first request
+                with server(2, back):
+                    device.backend.wait_for_peers(2)
+                    watching = gevent.spawn(watch, watcher, 2 * COUNT)
+                    ask(device.frontend.addresses[0])
+                    watching.join()
         tell_totals(device)
 
 

@@ -70,13 +70,13 @@ def main() -> None:
     else:
         with streamer(args.feeders, args.workers) as device:
             back = device.backend.addresses[0]
-            with zbus.Pull(connect=back) as one, zbus.Pull(connect=back) as other:
-                working = []
-                for name, worker in ((1, one), (2, other)):
-                    working.append(gevent.spawn(work, name, worker, COUNT // 2))
-                    device.backend.wait_for_peers(name)  # who is there first gets the first number
-                feed(device.frontend.addresses[0])
-                gevent.joinall(working)
+            with zbus.Pull(connect=back) as one:
+                device.backend.wait_for_peers(1)  # who is there first gets the first number
+                with zbus.Pull(connect=back) as other:
+                    device.backend.wait_for_peers(2)
+                    working = [gevent.spawn(work, name, worker, COUNT // 2) for name, worker in ((1, one), (2, other))]
+                    feed(device.frontend.addresses[0])
+                    gevent.joinall(working)
         print(f"streamer: {device.statistics().messages_in} messages crossed")
 
 

@@ -294,6 +294,30 @@ def ports_of(*addresses: str) -> list[str]:
     return [address.rpartition(":")[2] for address in addresses]
 
 
+def reads_two_sockets(start):
+    """Three processes, the worker as `start` starts it, and the whole."""
+    options = ("--commands", at(free_port()), "--updates", at(free_port()))
+    whole = start("--commands", ANY, "--updates", ANY)
+    worker = start("worker", *options)
+    publisher = start("publisher", *options)
+    commander = start("commander", *options)
+    assert commander.lines() == []
+    said = worker.lines()
+    assert [line for line in said if "topic" not in line] == [*["command: Continue"] * 3, "command: Exit"]
+    numbers = [line for line in said if line.startswith("topic 9: number ")]
+    assert len(numbers) + 4 == len(said)
+    assert publisher.interrupted(signal.SIGINT) == [], "it went on"
+    return whole.lines()
+
+
+def test_poller_reads_two_sockets_until_a_command_ends_it(run):
+    assert_true(transcript("poller"), reads_two_sockets(lambda *args: run("poller", *args)))
+
+
+def test_callbacks_are_called_for_two_sockets_until_one_ends_it(run):
+    assert_true(transcript("callbacks"), reads_two_sockets(lambda *args: run("callbacks", *args)))
+
+
 def test_queue_shares_requests_and_can_be_watched(run):
     where = [at(free_port()) for _ in range(3)]
     options = [word for pair in zip(("--clients", "--servers", "--watchers"), where, strict=True) for word in pair]

@@ -1,13 +1,14 @@
 """Plain pyzmq with msgpack, by hand: calls that block the whole thread, no gevent."""
 
 import time
+from itertools import cycle
 from typing import Any
 
 import zmq
 from msgpack import packb, unpackb
 
 from ..load import PLAIN, STRIDE, WARM_UP, Enough, Meter, marks
-from ..stage import ANYWHERE, CROWD, HIGH_WATER_MARK, announce, play, report
+from ..stage import ANYWHERE, CROWD, HIGH_WATER_MARK, TOPICS, announce, play, report
 
 CONTEXT = zmq.Context()
 
@@ -36,6 +37,16 @@ def flood(address: str, seconds: float) -> None:
         for _ in range(STRIDE - 1):
             push.send(plain)
         push.send(packb(mark))
+
+
+def spread(address: str, seconds: float) -> None:
+    """Floods many receivers in turn."""
+    push = open_socket(zmq.PUSH)
+    for each in address.split():
+        push.connect(each)
+    plain = packb(PLAIN)
+    while True:
+        push.send(plain)
 
 
 def sink(address: str, seconds: float) -> None:
@@ -78,6 +89,21 @@ def cry(address: str, seconds: float) -> None:
     body = packb(PLAIN)
     while True:
         publisher.send_multipart([b"px.eurusd", body])
+
+
+def shout(address: str, seconds: float) -> None:
+    """Floods a subscriber with publications under a hundred topics in turn; drops none."""
+    publisher = open_socket(zmq.XPUB)
+    publisher.setsockopt(zmq.XPUB_NODROP, 1)
+    announce(f"tcp://127.0.0.1:{publisher.bind_to_random_port('tcp://127.0.0.1')}")
+    publisher.recv()
+    while publisher.poll(500):  # until it has subscribed to all that it wants
+        publisher.recv()
+    names, plain = cycle(f"px.{number}.eurusd".encode() for number in range(TOPICS)), packb(PLAIN)
+    for mark in marks():
+        for _ in range(STRIDE - 1):
+            publisher.send_multipart([next(names), plain])
+        publisher.send_multipart([next(names), packb(mark)])
 
 
 def ask(address: str, seconds: float) -> None:
@@ -143,5 +169,5 @@ def pull(address: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    roles = (push, flood, pull, sink, audience, cry, ask, answer, stream, forward, queue)
+    roles = (push, flood, spread, pull, sink, audience, cry, shout, ask, answer, stream, forward, queue)
     play({role.__name__: role for role in roles})

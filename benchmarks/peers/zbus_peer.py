@@ -1,18 +1,36 @@
 """zbus as its users write it."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from itertools import count
 
 import gevent
-from gevent.socket import wait_read
+from gevent.pywsgi import WSGIServer
+from gevent.socket import create_connection, wait_read
 
 import zbus
 from zbus import devices
 from zbus.devices.device import Device, RunsIn
+from zbus.web import EventStream
 
 from ..load import PLAIN, STRIDE, WARM_UP, Audience, Enough, Meter, Ticker, call_in_turn, marks, numbered
-from ..stage import ANYWHERE, CROWD, HIGH_WATER_MARK, IDLERS, announce, play, report
+from ..stage import (
+    ANYWHERE,
+    BROWSERS,
+    CROWD,
+    ENDPOINTS,
+    HIGH_WATER_MARK,
+    IDLERS,
+    PUBLICATIONS,
+    TOPICS,
+    announce,
+    play,
+    report,
+)
 
 
 def push(address: str, seconds: float) -> None:
@@ -83,14 +101,97 @@ def publish(address: str, seconds: float) -> None:
 
 
 def subscribe(address: str, seconds: float) -> None:
-    audience = Audience(seconds)
-    callback = audience.take_message
+    listen(address, seconds, Audience)
+
+
+def listen(address: str, seconds: float, kind: type[Meter] = Meter) -> None:
+    """The bare loop, which is also what a dispatcher is measured beside."""
+    meter = kind(seconds)
+    callback = meter.take_message
     try:
         with zbus.Subscriber(connect=address, topics="px.#") as subscriber:
             for message in subscriber:
                 callback(message)
     except Enough:
-        report(audience.figures())
+        report(meter.figures())
+
+
+def dispatch(address: str, seconds: float, patterns: int = TOPICS) -> None:
+    """A callback for each topic, among so many registered patterns."""
+    meter = Meter(seconds)
+    dispatcher = zbus.Dispatcher()
+
+    @dispatcher.on_error
+    def stop(message: zbus.Message, error: BaseException) -> None:
+        report(meter.figures())
+        dispatcher.stop()
+
+    logging.getLogger("zbus").disabled = True  # `Enough` is no error
+    if patterns == 1:
+        dispatcher.topic("px.#")(meter.take_message)
+    else:
+        for number in range(patterns):
+            dispatcher.topic(f"px.{number}.*")(meter.take_message)
+    with dispatcher.add(zbus.Subscriber(connect=address)):
+        dispatcher.run()
+
+
+def gather(address: str, seconds: float, endpoints: int = ENDPOINTS) -> None:
+    """One dispatcher, and what is sent to any of its endpoints."""
+    count = 0
+
+    def take(message: zbus.Message) -> None:
+        nonlocal count
+        count += message.body["number"] == 0
+
+    with ExitStack() as stack:
+        dispatcher = zbus.Dispatcher()
+        pulls = [stack.enter_context(zbus.Pull(bind=ANYWHERE)) for _ in range(endpoints)]
+        for pull in pulls:
+            dispatcher.add(pull, take)
+        stack.enter_context(dispatcher)
+        announce(" ".join(pull.addresses[0] for pull in pulls))
+        while not count:
+            gevent.sleep(0.01)
+        gevent.sleep(WARM_UP)
+        before, started = count, time.perf_counter()
+        gevent.sleep(seconds)
+        report({"rate": (count - before) / (time.perf_counter() - started), "seconds": seconds})
+
+
+def events(address: str, seconds: float) -> None:
+    """Publishes the time, to browsers."""
+    with zbus.Publisher(bind=ANYWHERE) as publisher:
+        stream = EventStream(zbus.Subscriber(connect=publisher.addresses, topics="#"))
+        server = WSGIServer(("127.0.0.1", 0), stream, log=None, backlog=BROWSERS)
+        server.start()
+        announce(str(server.server_port))
+        filling = "x" * 1000
+        while True:
+            publisher.publish("now", [time.time(), filling])
+            gevent.sleep(1 / PUBLICATIONS)
+
+
+def browse(address: str, seconds: float) -> None:
+    """As many browsers as there may be; the first asks and never reads."""
+    late: list[float] = []
+
+    def read(reads: bool) -> None:
+        with create_connection(("127.0.0.1", int(address))) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            if not reads:
+                gevent.sleep(3600)
+            for line in connection.makefile("rb"):
+                if line.startswith(b"data: ["):
+                    late.append(time.time() - float(line[7 : line.index(b",")]))
+
+    readers = [gevent.spawn(read, number > 0) for number in range(BROWSERS)]
+    gevent.sleep(1 + WARM_UP)
+    late.clear()
+    gevent.sleep(seconds)
+    late.sort()
+    report({"p99": 1000 * late[int(len(late) * 0.99)], "rate": len(late) / seconds, "seconds": seconds})
+    gevent.killall(readers)
 
 
 def device(kind: Callable[..., Device], runs_in: RunsIn = "greenlet") -> Device:
@@ -188,6 +289,14 @@ if __name__ == "__main__":
             "call-crowd": call_crowd,
             "publish": publish,
             "subscribe": subscribe,
+            "listen": listen,
+            "dispatch-1": partial(dispatch, patterns=1),
+            "dispatch-100": dispatch,
+            "gather": gather,
+            "gather-1": partial(gather, endpoints=1),
+            "events": events,
+            "browse": browse,
+            "dispatch-10000": partial(dispatch, patterns=10_000),
             "idle": idle,
             "stream": run_streamer,
             "stream-thread": run_streamer_in_thread,
