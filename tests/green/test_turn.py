@@ -15,9 +15,16 @@ from waiting import until
 import zbus
 from zbus.errors import TimeoutExpired
 from zbus.green import Socket
+from zbus.green import turn as turns
 from zbus.green.turn import LOOK, Burst, turn
 
 MANY = 5_000
+
+
+@pytest.fixture
+def short_bursts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bursts of a tenth of a millisecond: `MANY` messages take several, also on a machine that is fast."""
+    monkeypatch.setattr(turns, "BURST", turns.BURST / 10)
 
 
 class Ticker:
@@ -58,6 +65,7 @@ WRITERS: dict[str, Callable[[Socket], object]] = {
 }
 
 
+@pytest.mark.usefixtures("short_bursts")
 @pytest.mark.parametrize("verb", READERS)
 def test_one_who_drains_what_is_queued_leaves_others_their_turns(linked: Any, verb: str) -> None:
     mine, other = linked(SNDHWM=0, RCVHWM=0)
@@ -70,6 +78,7 @@ def test_one_who_drains_what_is_queued_leaves_others_their_turns(linked: Any, ve
         assert ticker.turns >= 3
 
 
+@pytest.mark.usefixtures("short_bursts")
 @pytest.mark.parametrize("verb", WRITERS)
 def test_one_who_sends_without_end_leaves_others_their_turns(linked: Any, verb: str) -> None:
     mine, _ = linked(SNDHWM=0, RCVHWM=0)
@@ -80,6 +89,7 @@ def test_one_who_sends_without_end_leaves_others_their_turns(linked: Any, verb: 
         assert ticker.turns >= 3
 
 
+@pytest.mark.usefixtures("short_bursts")
 @pytest.mark.parametrize("iterating", [False, True])
 def test_a_flooded_endpoint_leaves_others_their_turns(inproc_address: str, iterating: bool) -> None:
     with (

@@ -49,9 +49,14 @@ class Outbox:
         self._waiting.append((frames, owner))
         return True
 
-    def close_for_this_turn(self) -> None:
-        """There was no room: take nothing more until the next turn."""
-        self._full = self._loop.iteration
+    def close_for_this_turn(self, reopened: Callable[[None], object]) -> None:
+        """There was no room: take nothing more until the next turn, and call ``reopened(None)`` then, for who is turned
+        away meanwhile may have been told of room, and nobody is told twice."""
+        iteration = self._loop.iteration
+        if iteration != self._full:
+            self._full = iteration
+            ready = self._socket.readiness
+            ready.turn.call(ready.burst, reopened)
 
     def flush(self) -> None:
         """Send what waits."""

@@ -147,8 +147,8 @@ class Requester(Endpoint):
 
     def _found_full(self, owner: tuple[Call, int]) -> None:
         """On the hub: a request that waited for the end of this turn found no room after all."""
-        call, _ = owner
-        call.server.outbox.close_for_this_turn()  # or else it would be given the call again
+        call, _ = owner  # who would be given to that server again, did it not close
+        call.server.outbox.close_for_this_turn(lambda _: self._parking.room(_ROOM))
         self._servers.recall(call)
         call.give_back()
         self._sent -= 1
