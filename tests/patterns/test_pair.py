@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import gevent
 import pytest
+import zmq
+from msgpack import unpackb
 
 import zbus
 
@@ -78,6 +82,41 @@ def test_the_next_peer_may_come_the_moment_the_first_has_left(make, events, addr
         assert bound.recv(timeout=LONG).body == number
         other.close()
         events.wait_for("disconnected", number + 1)
+
+
+def send_before_the_loop_hears(bound):
+    """Send all that there is room for as soon as libzmq has attached a peer, the hub standing still; how much."""
+    socket, given_up = bound._port.socket, monotonic() + LONG
+    while not zmq.backend.Socket.get(socket, zmq.EVENTS) & zmq.POLLOUT:
+        assert monotonic() < given_up
+    sent = 0
+    while True:
+        try:
+            bound.send(sent, timeout=0)
+        except zbus.TimeoutExpired:
+            return sent
+        sent += 1
+
+
+@pytest.mark.parametrize("before", ["nobody", "one who left nothing", "one who left something unread"])
+def test_a_peer_whose_queue_is_full_before_the_loop_hears_of_him_is_not_refused(make, events, before):
+    bound = make(zbus.Pair, bind="tcp://127.0.0.1:*", high_water_mark=10, on_event=events)
+    if before != "nobody":
+        with zbus.Pair(connect=bound.addresses[0]) as last:
+            bound.wait_for_peers(timeout=LONG)
+            if before == "one who left something unread":
+                last.send("unread", timeout=LONG)
+        events.wait_for("disconnected")
+        if before == "one who left something unread":
+            assert bound.recv(timeout=LONG).body == "unread"
+    with zmq.Context() as context, context.socket(zmq.PAIR) as peer:
+        peer.linger, peer.rcvtimeo = 0, 5000
+        peer.connect(bound.addresses[0])
+        sent = send_before_the_loop_hears(bound)
+        assert sent >= 10
+        events.wait_for("connected", 1 if before == "nobody" else 2)
+        assert [unpackb(peer.recv()) for _ in range(sent)] == list(range(sent))
+    assert "refused" not in events.kinds
 
 
 def test_up_to_the_high_water_mark_waits_on_each_side(make, inproc_address):

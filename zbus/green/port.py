@@ -24,9 +24,9 @@ class Port(Far, Near):
     """One green socket, the addresses it is at, and its peers.
 
     `report` is called on the hub with the port and with kind, address and reason of each ``connected``,
-    ``disconnected``, ``refused`` and ``denied``. `most` is how many peers it admits (a PAIR: one), `domain` names the
-    policy that says which. With a `context` of its own the socket will be another thread's: here it is opened, watched
-    and closed, and not touched in between.
+    ``disconnected``, ``refused`` and ``denied``. `most` is how many peers it admits (a PAIR: one, and `sent` tells how
+    many messages libzmq has taken), `domain` names the policy that says which. With a `context` of its own the socket
+    will be another thread's: here it is opened, watched and closed, and not touched in between.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Port(Far, Near):
         report: Callable[[Port, str, str, str], object],
         *,
         most: int | None = None,
+        sent: Callable[[], int] = lambda: 0,
         domain: bytes = LOCAL,
         context: Context | None = None,
     ) -> None:
@@ -45,6 +46,8 @@ class Port(Far, Near):
         self.connected: list[str] = []
         self._report = report
         self._most = most
+        self._sent = sent
+        self._sent_before: int | None = sent()  # the peer that is next; None: the last one's end is not carried out yet
         self._deaf = kind == zmq.PUSH  # nothing comes in that could be unread
         self._near = 0  # peers over inproc
         self._returning: set[str] = set()  # inproc names to connect to anew
@@ -172,12 +175,19 @@ class Port(Far, Near):
             self.attend()
         elif kind == "disconnected":
             # nothing more is sent to him; and a PAIR takes no other peer before this one's end is carried out
+            self._sent_before = None
             self._attend(1 if self._most is None else ATTEND)
         self._report(self, kind, address, reason)
 
     def _has_attached(self) -> bool:
-        """Has libzmq taken the peer that was accepted? A PAIR takes none before its last one is read and gone."""
-        return bool(self.attend() & zmq.POLLOUT) or self.socket.closed
+        """Has libzmq taken the peer that was accepted? A PAIR takes none before its last one is read and gone.
+
+        It has if there is room to send; also if something was sent since the last one went, for then the queue may be
+        full already.
+        """
+        room = bool(self.attend() & zmq.POLLOUT)
+        before = self._sent_before
+        return room or (before is not None and self._sent() > before) or self.socket.closed
 
     def attend(self) -> int:
         """Have libzmq attach the new peer now: a send within its millisecond of throttling would pass him by.
@@ -189,6 +199,8 @@ class Port(Far, Near):
         ready = self.socket.readiness
         events = ready.events()
         ready.nudge()
+        if self._sent_before is None and not events & zmq.POLLOUT:
+            self._sent_before = self._sent()
         return events
 
     # -- the end -------------------------------------------------------------------------------------

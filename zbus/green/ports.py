@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -99,6 +100,7 @@ class Ports(Service):
             flags,
             weakly(self._report),
             most=self._most_peers,
+            sent=self._counting(),
             domain=table.domain(self._options),
             context=self._context,
         )
@@ -106,6 +108,11 @@ class Ports(Service):
         port.open(bind, connect)
         self._ports.append(port)
         return port
+
+    def _counting(self) -> Callable[[], int]:
+        """To ask how many messages libzmq was given."""
+        reference = weakref.ref(self)
+        return lambda: getattr(reference(), "_sent", 0)
 
     def _prepare(self, port: Port) -> None:
         """What has to be set on the socket before it is bound or connected."""
