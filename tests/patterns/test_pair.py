@@ -8,10 +8,9 @@ import gevent
 import pytest
 import zmq
 from msgpack import unpackb
+from waiting import LONG, until
 
 import zbus
-
-LONG = 5.0
 
 
 @pytest.fixture
@@ -107,6 +106,7 @@ def test_a_peer_whose_queue_is_full_before_the_loop_hears_of_him_is_not_refused(
             if before == "one who left something unread":
                 last.send("unread", timeout=LONG)
         events.wait_for("disconnected")
+        until(lambda: bound._port._sent_before is not None)  # his end is carried out
         if before == "one who left something unread":
             assert bound.recv(timeout=LONG).body == "unread"
     with zmq.Context() as context, context.socket(zmq.PAIR) as peer:
