@@ -69,7 +69,7 @@ def quick(monkeypatch):
 @pytest.fixture(scope="module")
 def told() -> str:
     command = [sys.executable, "-m", "zbus", "demo"]
-    done = subprocess.run(command, env=environment(), capture_output=True, timeout=8)
+    done = subprocess.run(command, env=environment(), capture_output=True, timeout=20)
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout.decode()
 

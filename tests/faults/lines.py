@@ -10,7 +10,7 @@ import gevent
 from faults.network import Proxy
 from waiting import LONG
 
-from zbus import Message, Publisher, Pull, Push, Replier, Requester, Subscriber
+from zbus import Denied, Message, Publisher, Pull, Push, Replier, Requester, Subscriber
 
 TCP = "tcp://127.0.0.1:*"
 SOON: Any = {"reconnect": (0.01, 0.05)}
@@ -56,8 +56,14 @@ class Line:
             listener.kill()
 
     def _listen(self, listener: Iterable[Message]) -> None:
-        for message in listener:
-            self.heard.append(message)
+        while True:
+            try:
+                for message in listener:
+                    self.heard.append(message)
+            except Denied:  # as a greeting that was hit may say; it comes in by itself once it is not
+                gevent.sleep(0.02)
+            else:
+                return
 
     def __enter__(self) -> Any:
         return self
