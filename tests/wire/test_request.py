@@ -109,6 +109,13 @@ def test_attempts_share_the_deadline_and_the_last_has_what_is_left():
     assert one.server == "c"
 
 
+def test_the_last_attempt_has_all_the_time_that_is_left_even_if_the_first_took_none():
+    one = call(timeout=10.0, attempts=2)
+    one.take("first", 100.0)
+    one.take("second", 100.0)
+    assert (one.patience(100.0), one.spent) == (10.0, True)
+
+
 def test_a_call_without_deadline_is_patient_for_ever():
     for attempts in (1, 3):
         one = call(timeout=None, attempts=attempts)

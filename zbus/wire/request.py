@@ -116,7 +116,7 @@ class Call:
 
     def patience(self, now: float) -> float | None:
         """Seconds until something is due: the next attempt or the deadline; None when nothing ever is."""
-        if now == self.began:
+        if now == self.began and self.taken <= 1:
             return self.timeout if self.share is None else self.share  # to the bit, for equal calls
         due = self.deadline if self.retry_at is None else self.retry_at
         return None if due is None else max(due - now, 0.0)
