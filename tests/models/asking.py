@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import Any
 from unittest import mock
@@ -69,7 +70,8 @@ class Asking:
             _client=b"client--",
             _serials=count(1),
             _calls={},
-            _parking=Parking(self.loop.hub),
+            _parking=(parking := Parking(self.loop.hub)),
+            _room=partial(parking.room, requester._ROOM),
             _servers=Servers(),
             _changed=mock.Mock(),
         )
@@ -124,7 +126,7 @@ class Asking:
             assert (
                 len(call.pauses) < 2 or now >= call.pauses[-1] + 0.01 - self.loop.early or before.at > call.pauses[-1]
             )
-            others = [one for one in self.ports if one is not port and self.usable(one)]
+            others = [one for one in self.ports if one is not port and self.usable(one) and not self.closed(one)]
             assert call.again or call.was_full or port is not before.port or not others
         call.out.append(HandOut(call, port, frames, now))
         call.again = call.was_full = False
@@ -133,6 +135,10 @@ class Asking:
 
     def usable(self, port: Port) -> bool:
         return bool(port.peers and port.room > 0 and self.shunned.get(port, 0.0) <= self.loop.now - NEARLY)
+
+    def closed(self, port: Port) -> bool:
+        """Was it full in this turn? It may have room by now."""
+        return bool(self.requester._servers[port].outbox.closed())
 
     def left(self, port: Port) -> None:
         """The requester leaves a server that refused, and connects anew when the loop has time."""
@@ -153,6 +159,11 @@ class Asking:
         return [
             one for call in self.calls for one in call.out if one.port in ports and not one.lost and not one.answered
         ]
+
+    def holds(self, one: HandOut) -> bool:
+        """Is the call out, for the requester, over the connection that it was handed out to there?"""
+        call = self.requester._calls.get(read_correlation(one.frames[0])[0])
+        return call is not None and call.server is self.requester._servers[one.port]
 
     def grace(self) -> float:
         """Who was told late waits on a little: once the loop has been held up it is not known who was."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,11 +28,11 @@ class Timer:
         self.due = self.loop.now + self.seconds - min(self.loop.early, self.seconds / 2)
         self.callback = lambda: callback(*arguments)
         self.waiter = callback.__self__
-        self.loop.timers.add(self)
+        self.loop.timers[self] = None
 
     def stop(self) -> None:
         self.due = None
-        self.loop.timers.discard(self)
+        self.loop.timers.pop(self, None)
 
     def close(self) -> None:
         assert self.due is None
@@ -43,8 +44,9 @@ class Loop:
     def __init__(self, early: float) -> None:
         self.now, self.early = 1000.0, early
         self.iteration = 0
-        self.timers: set[Timer] = set()
+        self.timers: dict[Timer, None] = {}  # in the order they were started: a run is to be the same each time
         self.callbacks: deque[Callable[[], object]] = deque()
+        self.next_turn: list[Callable[[None], object]] = []
         self.hub = Hub(self)
         self.hub.switch()
 
@@ -63,9 +65,11 @@ class Loop:
         self.callbacks.extend(callbacks)
         for _ in range(MOST):
             due = [timer for timer in self.timers if timer.due is not None and timer.due <= self.now]
-            if not self.callbacks and not due:
+            if not self.callbacks and not self.next_turn and not due:
                 return
             self.iteration += 1
+            self.callbacks.extendleft(partial(callback, None) for callback in reversed(self.next_turn))
+            self.next_turn.clear()
             for _ in range(MOST):
                 if not self.callbacks:
                     break
@@ -128,7 +132,8 @@ class Port:
         self.peers = self.room = 0
         self.came: deque[list[bytes]] = deque()
         burst = SimpleNamespace(over=lambda: False)
-        self.readiness = SimpleNamespace(hub=loop.hub, burst=burst, drained=False, denied="")
+        turn = SimpleNamespace(call=lambda burst, callback: loop.next_turn.append(callback))
+        self.readiness = SimpleNamespace(hub=loop.hub, burst=burst, turn=turn, drained=False, denied="")
         self.socket = self
 
     def offer(self, frames: list[bytes]) -> bool:

@@ -43,12 +43,19 @@ class Life(Asking, RuleBasedStateMachine):
 
     # -- what happens to it ----------------------------------------------------------------------------
 
-    @rule(calls=st.lists(st.tuples(timeouts, st.sampled_from([1, 2, 3, 3])), min_size=1, max_size=4))
-    def asks(self, calls):
-        """All in one turn of the loop: the first goes out at once, the others at its end."""
+    @rule(
+        calls=st.lists(st.tuples(timeouts, st.sampled_from([1, 2, 3, 3])), min_size=1, max_size=4),
+        room=st.sampled_from([None, None, 0, 1, 2]),
+    )
+    def asks(self, calls, room):
+        """All in one turn of the loop: the first goes out at once, the others at its end. Some server may have `room`
+        after that, still in the same turn."""
         for timeout, attempts in calls:
             self.calls.append(call := Asked(len(self.calls), timeout, attempts, self.loop.now))
             self.loop.callbacks.append(partial(greenlet(self.ends, self.loop.hub).switch, call))
+        if room is not None:
+            got = partial(self.gets_room, self.ports[room % len(self.ports)])
+            self.loop.callbacks.append(partial(self.loop.callbacks.append, got))
         self.loop.run()
 
     @rule(which=st.integers(0, 2))
@@ -69,9 +76,11 @@ class Life(Asking, RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2))
     def has_room(self, which):
-        port = self.ports[which % len(self.ports)]
+        self.loop.run(partial(self.gets_room, self.ports[which % len(self.ports)]))
+
+    def gets_room(self, port: Port) -> None:
         port.room = ROOM
-        self.loop.run(lambda: self.reads(port))
+        self.reads(port)
 
     def reads(self, port: Port) -> None:
         server = self.requester._servers[port]
@@ -114,7 +123,8 @@ class Life(Asking, RuleBasedStateMachine):
         call = one.call
         if one.port is call.out[-1].port:
             call.again = True
-            call.pauses.append(self.loop.now) if devices else None
+            if devices and self.holds(one):  # a call that waits for room has left that server already
+                call.pauses.append(self.loop.now)
         if not devices and call.ended is None:
             self.shunned[one.port] = self.loop.now + SHUN
         arrival = Arrival([b"id"] * (1 + devices) + one.frames, now=self.loop.now)

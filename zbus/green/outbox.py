@@ -49,14 +49,22 @@ class Outbox:
         self._waiting.append((frames, owner))
         return True
 
-    def close_for_this_turn(self, reopened: Callable[[None], object]) -> None:
-        """There was no room: take nothing more until the next turn, and call ``reopened(None)`` then, for who is turned
-        away meanwhile may have been told of room, and nobody is told twice."""
-        iteration = self._loop.iteration
-        if iteration != self._full:
-            self._full = iteration
+    def close_for_this_turn(self) -> None:
+        """There was no room: take nothing more until the next turn."""
+        self._full = self._loop.iteration
+
+    def closed(self) -> bool:
+        """Does it take nothing more in this turn?"""
+        return bool(self._loop.iteration == self._full)
+
+    def tell(self, room: Callable[[], object]) -> None:
+        """There may be room: call `room`. If this turn is closed, in the next one: whoever is told now would be turned
+        away, and libzmq does not say it twice."""
+        if not self.closed():
+            room()
+        else:
             ready = self._socket.readiness
-            ready.turn.call(ready.burst, reopened)
+            ready.turn.call(ready.burst, lambda _: self.tell(room))
 
     def flush(self) -> None:
         """Send what waits."""

@@ -147,8 +147,8 @@ class Requester(Endpoint):
 
     def _found_full(self, owner: tuple[Call, int]) -> None:
         """On the hub: a request that waited for the end of this turn found no room after all."""
-        call, _ = owner  # who would be given to that server again, did it not close
-        call.server.outbox.close_for_this_turn(lambda _: self._parking.room(_ROOM))
+        call, _ = owner
+        call.server.outbox.close_for_this_turn()  # or else it would be given the call again
         self._servers.recall(call)
         call.give_back()
         self._sent -= 1
@@ -185,8 +185,8 @@ class Requester(Endpoint):
                     call.waiter.switch(frames[2])
                     continue
             self._read(server, frames)
-        if self._parking.queue:
-            self._parking.room(_ROOM)
+        if self._parking.queue or server.outbox.closed():  # one that waits in another outbox may be back at once
+            server.outbox.tell(self._room)
 
     def _read(self, server: Server, frames: list[bytes]) -> None:
         """One message of a server; or a frame that came alone, and behind it the next message."""
@@ -238,6 +238,7 @@ class Requester(Endpoint):
         self._serials = itertools.count(1)
         self._calls: dict[bytes, Call] = {}
         self._parking = Parking(get_hub())
+        self._room = partial(self._parking.room, _ROOM)
         self._servers = Servers()
         super()._open()
 
@@ -250,19 +251,18 @@ class Requester(Endpoint):
     def _prepare(self, port: Port) -> None:
         server = self._servers.add(port, weakly(self._found_full))
         port.socket.headed = True
-        port.socket.readiness.listen(partial(weakly(self._replies), server), partial(self._parking.room, _ROOM))
+        port.socket.readiness.listen(partial(weakly(self._replies), server), partial(server.outbox.tell, self._room))
 
     def _report(self, port: Port, kind: str, address: str, reason: str) -> None:
         server = self._servers[port]
         if kind == "connected":
             server.came()
-            self._parking.room(_ROOM)
+        if kind in ("connected", "denied"):
+            self._room()
         elif kind == "disconnected" and not port.peers:
             self._replies(server, last=True)
             for call in list(server.calls.values()):
                 self._parking.settle(call, _LOST)
-        elif kind == "denied":
-            self._parking.room(_ROOM)
         super()._report(port, kind, address, reason)
 
     # -- the end -------------------------------------------------------------------------------------
