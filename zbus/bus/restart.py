@@ -10,7 +10,7 @@ from math import isfinite
 from time import monotonic
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Restart:
     """Start again what failed: after `delay` seconds, twice as long each further time, `max_delay` at most, and each
     time up to half as much less by chance, so that not all come back at once. More than `limit` failures `within` so
