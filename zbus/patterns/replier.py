@@ -82,6 +82,8 @@ class Replier(Endpoint, Runner):
         self._memory = Memory()
         self._room = Event()
         self._idle = self._running = 0
+        security = self._options["security"]
+        self._ruled = security is not None and security.rules
         super()._open()
         self._outbox = Outbox(self._port.socket)
         self._hire()
@@ -155,7 +157,7 @@ class Replier(Endpoint, Runner):
             return self._error(arrival, error)
         if arrival.user:
             message.user = arrival.user.partition(" ")[0]
-        if not self._may(arrival.user, "request", command_of(message.body)):
+        if self._ruled and not self._may(arrival.user, "request", command_of(message.body)):
             text = f"{message.user or 'who has no key'} may not request this"
             return error_reply(arrival, "Denied", text, self._codec)
         self._received += 1
