@@ -12,6 +12,7 @@ TCP = "tcp://127.0.0.1:*"
 
 
 def test_a_request_that_is_not_his_is_denied_and_does_not_run(make, court, caplog):
+    """Row AC-1."""
     ran = []
     server = make(
         zbus.Replier, lambda m: ran.append(m.body), bind=TCP, security=court.server("@trader allow request price.#")
@@ -30,6 +31,7 @@ def test_a_request_that_is_not_his_is_denied_and_does_not_run(make, court, caplo
 
 
 def test_what_he_may_not_send_or_publish_is_dropped_and_counted(make, court):
+    """Row AC-1."""
     rules = ("alice allow send go.#", "alice allow publish news.#", "alice deny publish news.secret.#")
     events = Events()
     pull = make(zbus.Pull, bind=TCP, security=court.server(*rules), on_event=events)
@@ -49,6 +51,7 @@ def test_what_he_may_not_send_or_publish_is_dropped_and_counted(make, court):
 
 
 def test_a_subscriber_hears_what_is_his_and_nothing_else(make, court):
+    """Row AC-1."""
     rules = ("@trader allow subscribe price.#", "* deny subscribe price.secret.#")
     publisher = make(zbus.Publisher, bind=TCP, security=court.server(*rules))
 

@@ -64,8 +64,9 @@ class Monitor:
     connect to whose connection is over; until libzmq says that it will try again that one is among `given_up`.
     `failed` is called where a handshake fails: the address, whether we connect to it, and libzmq's event and value;
     `shaking` where one begins.
-    `descriptors` are the sockets that libzmq holds for this one, for a forked child to close. `gone` is set when libzmq
-    has let go of the socket, which is after everything sent has left or the linger time is over.
+    `descriptors` are the sockets that libzmq holds for this one, for a forked child to close; `connections` numbers
+    those that are connections, for a descriptor that was closed is soon another one's. `gone` is set when libzmq has
+    let go of the socket, which is after everything sent has left or the linger time is over.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Monitor:
         self.peers = 0
         self.at: Counter[str] = Counter()  # peers by address
         self.descriptors: dict[int, str] = {}
+        self.connections: dict[int, int] = {}
         self._expected: dict[str, int] = {}  # how many connections we make to each address
         self.gone = Event()
         self._report = report
@@ -127,6 +129,7 @@ class Monitor:
                 return  # we have left meanwhile, and the descriptor may be somebody else's by now
             self.given_up.discard(address)
             self.descriptors[value] = address
+            self.connections[value] = next(_serial)
             self._pending.append(value)
             if event == _ACCEPTED:
                 self._accepted.add(value)
@@ -135,6 +138,7 @@ class Monitor:
             self.descriptors[value] = address
         elif event == _CLOSED:
             self.descriptors.pop(value, None)
+            self.connections.pop(value, None)
         elif event == _READY:
             self._ready(address)
         elif event in _FAILED:
@@ -178,6 +182,7 @@ class Monitor:
 
     def _lost(self, descriptor: int, address: str) -> None:
         self.descriptors.pop(descriptor, None)
+        self.connections.pop(descriptor, None)
         self._accepted.discard(descriptor)
         failed, self._failure = self._failure, ""
         if descriptor in self._refused:
@@ -210,9 +215,15 @@ class Monitor:
         left = [descriptor for descriptor, where in self.descriptors.items() if where == address]
         for descriptor in left:
             del self.descriptors[descriptor]
+            self.connections.pop(descriptor, None)
         self._pending = [descriptor for descriptor in self._pending if descriptor not in left]
         while self.at[address]:
             self._gone(address, "we left")
+
+    def cut(self, descriptor: int) -> None:
+        """Shut a connection, if it is one of these."""
+        if descriptor in self.connections:
+            cut(descriptor)
 
     def close(self) -> None:
         """Stop listening."""

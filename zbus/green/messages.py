@@ -24,7 +24,7 @@ from .readiness import Readiness
 
 NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 
-__all__ = ["NOBLOCK", "SNDMORE", "MessageSocket", "SocketError", "receive_frame", "send_frame"]
+__all__ = ["NOBLOCK", "SNDMORE", "MessageSocket", "SocketError", "receive_frame", "send_frame", "source"]
 
 #: pyzmq's own calls, for the tightest loops: no waiting, no fairness. Whoever uses them nudges.
 receive_frame, send_frame = zmq.backend.Socket.recv, zmq.backend.Socket.send
@@ -40,6 +40,15 @@ def _user(frame: Any) -> str:
         return str(frame.get("User-Id"))
     except SocketError:
         return ""
+
+
+def source(frame: Any) -> int:
+    """The descriptor of the connection that a frame came over, which is libzmq's; -1: over inproc, or from one who has
+    gone."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except SocketError:
+        return -1
 
 
 class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time it takes none

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
-from ..green.authentication import Security
-from ..green.messages import SocketError
-from ..green.options import MANUAL, SUBSCRIBE, UNSUBSCRIBE
+from ..green.messages import NOBLOCK, SocketError, receive_frame, source
 from ..green.retained import Retained
 from ..green.socket import Socket
+from .grants import Grants
 
 
 class Audience:
-    """The subscriptions at one XPUB. `may` is asked, and so tells, of one that the rules do not grant."""
+    """The subscriptions at one XPUB; with `grants` those of them that are granted."""
 
-    def __init__(self, socket: Socket, security: Security | None, may: Callable[[str, str, str], object]) -> None:
+    def __init__(self, socket: Socket, grants: Grants | None) -> None:
         self._socket = socket
-        self._rules = security if security is not None and security.rules else None
-        self._may = may
+        self._grants = grants
         self._prefixes: Counter[bytes] = Counter()
-        self._given: dict[bytes, list[bytes]] = {}  # what was granted of each subscription, where there are rules
-        if self._rules is not None:
-            socket.set(MANUAL, 1)
 
     def __len__(self) -> int:
         return len(self._prefixes)
@@ -38,10 +32,13 @@ class Audience:
         while count & 15 or not ready.burst.over():
             count += 1
             try:
-                frame = self._socket.take()[0]
+                first = receive_frame(self._socket, NOBLOCK, False)
+                frame = self._socket.rest(first)[0]
             except SocketError:
+                if self._grants is not None:
+                    self._grants.drained()
                 return
-            prefix = frame[1:] if self._rules is None else self._granted(self._rules, frame)
+            prefix = frame[1:] if self._grants is None else self._grants.change(frame, source(first))
             if prefix is None:
                 continue
             if frame[:1] == b"\1":
@@ -53,23 +50,3 @@ class Audience:
                 if self._prefixes[prefix] <= 0:
                     del self._prefixes[prefix]
         ready.resume_next_turn()
-
-    def _granted(self, rules: Security, frame: bytes) -> bytes | None:
-        """What a subscription, or the end of one, comes to; None: nothing."""
-        user, asked = self._socket.user, frame[1:]
-        if frame[:1] == b"\1":
-            granted = rules.grant(user, asked)
-            if granted is None:
-                self._may(user, "subscribe", asked.decode(errors="replace"))
-                return None
-            self._given.setdefault(asked, []).append(granted)
-            self._socket.set(SUBSCRIBE, granted)
-            return granted
-        given = self._given.get(asked)  # whose it was libzmq does not say of one who has gone
-        if not given:
-            return None
-        ended = given.pop()
-        if not given:
-            del self._given[asked]
-        self._socket.set(UNSUBSCRIBE, ended)
-        return ended

@@ -97,12 +97,15 @@ class Endpoint(Ports):
         security = self._options["security"]
         if security is None or not security.rules or security.allows(user, verb, name):
             return True
+        self._deny(user, verb, name)
+        return False
+
+    def _deny(self, user: str, verb: str, name: str) -> None:
         self._denied += 1
         who, what = user.partition(" ")[0], f"{verb} {name[:40]!r}"
         if is_news(f"{who} {verb}"):
             log.warning("%r: %s may not %s", self, who or "somebody without a key", what)
             self._tell(EndpointEvent("denied", " ".join(self._port.addresses), f"{who} may not {what}"))
-        return False
 
     # -- what it looks like --------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from ..wire.topic import encode_topic
 from .audience import Audience
 from .batching import batcher
 from .endpoint import Addresses, Endpoint, Headers
+from .grants import Grants
 from .statistics import Statistics
 from .stream import Receives
 
@@ -71,7 +72,10 @@ class Publisher(Endpoint):
         self._keeps = last_value
 
     def _prepare(self, port: Port) -> None:
-        self._audience = Audience(port.socket, self._options["security"], weakly(self._may))
+        security = self._options["security"]
+        has_rules = security is not None and security.rules
+        grants = Grants(port, security, weakly(self._deny), weakly(self._refuse)) if has_rules else None
+        self._audience = Audience(port.socket, grants)
         self._numbering = Numbering(os.urandom(8))
         self._retained = Retained(port.socket)
         port.socket.readiness.listen(weakly(self._subscribed))
