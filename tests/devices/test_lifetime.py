@@ -10,6 +10,7 @@ import pytest
 
 import zbus
 from zbus import devices
+from zbus.green.names import shown
 
 LONG = 5.0
 TCP = "tcp://127.0.0.1:*"
@@ -104,7 +105,7 @@ def test_the_other_side_knows_it_by_its_identity():
         side = devices.Side(connect=replier.addresses, identity=b"the hub")
         with devices.queue(TCP, side) as device, zbus.Requester(connect=device.frontend.addresses) as client:
             serve = replier._took
-            replier._took = lambda frames: (heard.append(frames[0]), serve(frames))
+            replier._took = lambda frames: (heard.append(shown(frames)[0]), serve(frames))
             assert client.request(1, timeout=LONG) == 1
         del replier._took
     assert heard == [b"the hub"]

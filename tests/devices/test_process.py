@@ -13,6 +13,7 @@ from interop.process import Process
 
 import zbus
 from zbus import devices
+from zbus.green.names import shown
 
 LONG = 5.0
 TCP = "tcp://127.0.0.1:*"
@@ -62,7 +63,7 @@ def test_options_and_identities_reach_it():
         zbus.Requester(connect=device.frontend.addresses) as client,
     ):
         serve = replier._took
-        replier._took = lambda frames: (heard.append(frames[0]), serve(frames))
+        replier._took = lambda frames: (heard.append(shown(frames)[0]), serve(frames))
         assert client.request(1, timeout=LONG) == 1
         del replier._took
     assert heard == [b"\xffhub"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import Closed
 from ..green.messages import NOBLOCK, SocketError, receive_frame, send_frame
+from ..green.names import shown
 from ..green.socket import Socket
 
 #: Bytes from which handing a frame on costs less than copying what is in it.
@@ -107,4 +108,5 @@ class Pump:
             self.messages += 1
             self.bytes += sum(map(len, frames))
         if self._seen is not None:
-            self._seen([bytes(frame) for frame in frames])
+            copied = [bytes(frame) for frame in frames]
+            self._seen(shown(copied) if self._source.names or self._target.names else copied)

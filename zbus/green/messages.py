@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import zmq
 import zmq.green
@@ -21,6 +21,9 @@ from zmq.error import ZMQError as SocketError
 from ..errors import Closed, TimeoutExpired
 from .lateness import SUDDEN, is_told
 from .readiness import Readiness
+
+if TYPE_CHECKING:
+    from .names import Names
 
 NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 
@@ -58,6 +61,7 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
     _router = False
     named = False  #: its peers have proved who they are: `user` is whose message was taken last
     user = ""
+    names: Names | None = None  #: of a ROUTER: whose the names are that its peers chose
     headed = False  #: every message has a first frame and more behind it; a ROUTER's has, and what a server answers
     lost = 0
 
@@ -89,6 +93,8 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
             frames.append(frame.bytes)
         if self.named:
             self.user = _user(frame)
+        if self.names is not None and frames[0][:1] != b"\0":
+            frames[0] = self.names.mark(frames[0], frame)
         return frames
 
     def rest(self, frame: Any) -> list[bytes]:
@@ -150,6 +156,12 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
     def offer(self, frames: Sequence[Any]) -> bool:
         """Send a message whole if there is room for it now. False: there is none; a ROUTER has dropped it."""
         ready = self._ready
+        if self.names is not None and frames[0][:1] != b"\0":
+            owner = self.names.owner(frames[0])
+            if owner is None:
+                self.lost += 1
+                return False
+            frames = [owner, *frames[1:]]
         looked = False
         while True:
             try:

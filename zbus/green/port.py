@@ -16,6 +16,7 @@ from .context import Context, open_socket
 from .denials import Denials
 from .events import Monitor
 from .far import ATTEND, Far
+from .names import Names
 from .near import Near
 from .options import Flags
 
@@ -69,6 +70,8 @@ class Port(Far, Near):
             failed=self._failed,
             shaking=self._shaking,
         )
+        if kind == zmq.ROUTER and not self._elsewhere:
+            self.socket.names = Names(self.monitor)
 
     @property
     def addresses(self) -> tuple[str, ...]:
