@@ -6,7 +6,7 @@
      ├── TimeoutExpired    the time you gave is over; it may have happened   (a TimeoutError)
      │    └── Unavailable  nobody ever took it: it has not happened
      ├── AddressInUse      somebody else is bound there                      (an OSError)
-     ├── InsecureBind      an open door beyond this machine
+     ├── InsecureBind      an open door: beyond this machine, or where other users come in
      ├── Denied            the other side will not have us
      ├── MessageTooLarge   over ``max_message_bytes``, told before anything is sent
      ├── Unsupported       this kind of thing cannot do that
@@ -68,7 +68,8 @@ class AddressInUse(ZbusError, OSError):
 
 
 class InsecureBind(ZbusError):
-    """An address beyond this machine was asked for without encryption."""
+    """Without encryption an address was asked for that is beyond this machine, or an ipc path that is another user's or
+    that other users can take."""
 
 
 class Denied(ZbusError):

@@ -97,7 +97,7 @@ def test_one_taken_address_of_two_leaves_the_other_free(kind, make, address, inp
 
 
 def test_an_address_that_cannot_be_bound_is_named(kind, make, tmp_path):
-    for address in ("tcp://192.0.2.1:5556", f"ipc://{tmp_path}/missing/s"):
+    for address in ("tcp://192.0.2.1:5556", f"ipc://{tmp_path}/missing/folder/s"):
         with pytest.raises(OSError, match=address) as caught:
             make(kind.make, bind=address, insecure=True).start()
         assert not isinstance(caught.value, zbus.AddressInUse)

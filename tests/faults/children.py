@@ -10,11 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from time import monotonic
 
 import broadcast
+import gevent
 from gevent.event import Event
 
-from zbus import Message, Publisher, Pull, Replier, Requester
+from zbus import AddressInUse, Message, Publisher, Pull, Replier, Requester
+from zbus.green import ipc
 
 
 def say(*words: object) -> None:
@@ -61,7 +64,37 @@ def asker(address: str) -> None:
         requester.request("hold", timeout=None)
 
 
-ROLES = {role.__name__: role for role in (server, publisher, worker, asker)} | broadcast.ROLES
+def racer(address: str, when: str) -> None:
+    """Binds at a point of monotonic time, with a while between looking whether that is taken and doing it, and says how
+    that went."""
+    say(os.getpid(), address)
+    look = ipc.is_live
+    ipc.is_live = lambda address: (look(address), gevent.sleep(0.05))[0]
+    pull = Pull(bind=address)
+    while monotonic() < float(when):
+        continue
+    try:
+        pull.start()
+    except AddressInUse:
+        say("taken")
+    else:
+        say("bound")
+        pull.recv()
+
+
+def parent(address: str) -> None:
+    """Is bound, and has a child that outlives it."""
+    with Pull(bind=address) as pull:
+        came, told = os.pipe()
+        if os.fork() == 0:
+            os.write(told, b"x")
+            signal.pause()
+        os.read(came, 1)
+        say(os.getpid(), address)
+        pull.recv()
+
+
+ROLES = {role.__name__: role for role in (server, publisher, worker, asker, racer, parent)} | broadcast.ROLES
 
 
 def main(roles: dict[str, Callable[..., None]]) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zbus.green.address import MAX_PATH_BYTES, addresses, check, ipc_is_live
+from zbus.green.address import MAX_PATH_BYTES, addresses, check
 
 GOOD = [
     "tcp://127.0.0.1:5556",
@@ -90,41 +88,3 @@ def test_no_text_makes_it_raise_anything_else(text: str, verb: str) -> None:
             check(address, verb)
         except ValueError:
             continue
-
-
-def test_a_path_is_live_while_somebody_listens(ipc_address: str) -> None:
-    path = ipc_address.removeprefix("ipc://")
-    assert not ipc_is_live(ipc_address)
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
-        assert not ipc_is_live(ipc_address)
-        listening.listen()
-        assert ipc_is_live(ipc_address)
-    assert not ipc_is_live(ipc_address)
-    assert not ipc_is_live("ipc://*")
-
-
-def test_an_abstract_name_is_live_while_somebody_listens(ipc_address: str) -> None:
-    name = ipc_address.removeprefix("ipc://").replace("/", ".")
-    assert not ipc_is_live(f"ipc://@{name}")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(f"\0{name}")
-        listening.listen()
-        assert ipc_is_live(f"ipc://@{name}")
-
-
-def test_a_path_whose_listener_is_too_busy_to_accept_is_live(ipc_address: str) -> None:
-    path = ipc_address.removeprefix("ipc://")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
-        listening.listen(0)
-        waiting = []
-        while True:
-            caller = socket.socket(socket.AF_UNIX)
-            waiting.append(caller)
-            caller.setblocking(False)
-            if caller.connect_ex(path) == errno.EAGAIN:
-                break
-        assert ipc_is_live(ipc_address)
-        for caller in waiting:
-            caller.close()

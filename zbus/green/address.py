@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 
@@ -68,14 +66,3 @@ def is_local(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host in ("localhost", "lo")
-
-
-def ipc_is_live(address: str) -> bool:
-    """Does somebody listen on this ``ipc://`` path? libzmq would take it from him without a word."""
-    path = address.removeprefix("ipc://")
-    if path == "*":
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        name = "\0" + path[1:] if path.startswith("@") else path
-        return probe.connect_ex(name) in (0, errno.EAGAIN)  # EAGAIN: so busy that its queue of callers is full

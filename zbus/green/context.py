@@ -13,6 +13,7 @@ import zmq
 import zmq.green
 from gevent import get_hub
 
+from . import ipc
 from .inherited import Inherited
 from .socket import Socket
 from .turn import Turn
@@ -78,6 +79,7 @@ def _exit() -> None:
     if ending is not None and _pid == os.getpid():
         _close_sockets(ending)
         ending.term()
+    ipc.at_exit()
 
 
 def _close_sockets(of: Context) -> None:

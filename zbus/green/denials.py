@@ -43,9 +43,13 @@ class Denials:
         """A handshake that we began with `address` failed: libzmq's event, and what it says of it."""
         reason = self._reason(address, event, value)
         if reason:
-            self._times[address] = self._times.get(address, 0) + 1
-            self.reasons[address] = reason
-            self._tell(address, reason)
+            self.refused(address, reason)
+
+    def refused(self, address: str, reason: str) -> None:
+        """We are not to speak with `address`."""
+        self._times[address] = self._times.get(address, 0) + 1
+        self.reasons[address] = reason
+        self._tell(address, reason)
 
     def _reason(self, address: str, event: int, value: int) -> str:
         if event == _AUTH:

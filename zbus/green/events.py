@@ -63,7 +63,7 @@ class Monitor:
     `report` is called on the hub with ``connected``, ``disconnected`` or ``refused``, `ended` with each address that we
     connect to whose connection is over; until libzmq says that it will try again that one is among `given_up`.
     `failed` is called where a handshake fails: the address, whether we connect to it, and libzmq's event and value;
-    `shaking` where one begins.
+    `shaking` where one begins: the address, the descriptor, and whether we connected.
     `descriptors` are the sockets that libzmq holds for this one, for a forked child to close; `connections` numbers
     those that are connections, for a descriptor that was closed is soon another one's. `gone` is set when libzmq has
     let go of the socket, which is after everything sent has left or the linger time is over.
@@ -78,7 +78,7 @@ class Monitor:
         attached: Callable[[], bool] = lambda: True,
         ended: Callable[[str], object] = lambda address: None,
         failed: Callable[[str, bool, int, int], object] = lambda address, ours, event, value: None,
-        shaking: Callable[[], object] = lambda: None,
+        shaking: Callable[[str, int, bool], object] = lambda address, descriptor, ours: None,
     ) -> None:
         self._attached = attached
         self._ended = ended
@@ -133,7 +133,7 @@ class Monitor:
             self._pending.append(value)
             if event == _ACCEPTED:
                 self._accepted.add(value)
-            self._shaking()
+            self._shaking(address, value, event == _CONNECTED)
         elif event == _LISTENING:
             self.descriptors[value] = address
         elif event == _CLOSED:
@@ -159,6 +159,8 @@ class Monitor:
             self.close()
 
     def _ready(self, address: str) -> None:
+        if self._expected.get(address) and any(self.descriptors.get(one) == address for one in self._refused):
+            return
         accepted = self._pending and self._pending[0] in self._accepted
         if self._most is not None and (self.peers >= self._most or (accepted and not self._attached())):
             self._refuse(address)
@@ -224,6 +226,12 @@ class Monitor:
         """Shut a connection, if it is one of these."""
         if descriptor in self.connections:
             cut(descriptor)
+
+    def refuse(self, descriptor: int) -> None:
+        """Shut a connection that we made and whose handshake is under way: it is never to count as one."""
+        self._pending.remove(descriptor)
+        self._refused.add(descriptor)
+        cut(descriptor)
 
     def close(self) -> None:
         """Stop listening."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import zmq
 
 from ..errors import Closed, InsecureBind
-from . import authentication
+from . import authentication, ipc
 from .address import is_local
 from .denials import Denials, refusal
 from .events import Monitor
@@ -67,14 +67,19 @@ class Far:
             )
         if verb == "bind" and self._domain == authentication.ANYBODY and not is_local(address):
             log.warning("%s is open: whoever reaches it can read and write, for insecure=True says so", address)
+        if address.startswith("ipc://") and not self._beyond:
+            (ipc.check_folder if verb == "bind" else ipc.check_owner)(address)
         if verb == "bind":
             self.socket.set(zmq.ZAP_DOMAIN, self._domain)
         if verb == "bind" or self._domain not in (authentication.LOCAL, authentication.ANYBODY):
             authentication.guard(self.socket)
 
-    def _shaking(self) -> None:
-        """A handshake begins: see after a while that it is not held up by a policy that hangs."""
-        if self.bound and not self._asked_after:
+    def _shaking(self, address: str, descriptor: int, ours: bool) -> None:
+        """A handshake begins. With one who came: see after a while that it is not held up by a policy that hangs. With
+        one whom we came to over ipc: see who he is."""
+        if ours:
+            self._look_at(address, descriptor)
+        elif self.bound and not self._asked_after:
             self._asked_after = True
             self.socket.readiness.hub.loop.timer(_SHAKING, ref=False).start(self._ask_after)
 
@@ -82,6 +87,14 @@ class Far:
         self._asked_after = False
         if not self.socket.closed:
             authentication.look_after(self.socket)
+
+    def _look_at(self, address: str, descriptor: int) -> None:
+        """Leave a server that is another user's: his socket may stand where ours was."""
+        if not self._beyond and address.startswith("ipc://"):
+            who = ipc.stranger(descriptor)
+            if who:
+                self.monitor.refuse(descriptor)
+                self.denials.refused(address, f"the server there is {who}; see who may write to its folder")
 
     # -- a handshake that failed ---------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -9,8 +10,7 @@ from time import monotonic
 import zmq
 
 from ..errors import AddressInUse
-from . import inproc
-from .address import ipc_is_live
+from . import inproc, ipc
 from .authentication import ANYBODY, LOCAL
 from .context import Context, open_socket
 from .denials import Denials
@@ -52,6 +52,7 @@ class Port(Far, Near):
         self._deaf = kind == zmq.PUSH  # nothing comes in that could be unread
         self._near = 0  # peers over inproc
         self._returning: set[str] = set()  # inproc names to connect to anew
+        self._locks: dict[str, ipc.Lock] = {}  # of the ipc paths it is bound at
         for option, value in flags:
             self.socket.set(option, value)
         self._domain = domain
@@ -106,12 +107,13 @@ class Port(Far, Near):
         """Bind; raises `AddressInUse`, `InsecureBind`, or `OSError` with the address for what else the system says."""
         self._guard(address, "bind")
         try:
-            if address.startswith("ipc://") and ipc_is_live(address):
-                raise zmq.ZMQError(zmq.EADDRINUSE)
-            self._allow_ipv6(address)
-            self.socket.bind(address)
-        except zmq.ZMQError as error:
-            if error.errno == zmq.EADDRINUSE:
+            if address.startswith("ipc://"):
+                self._bind_ipc(address)
+            else:
+                self._allow_ipv6(address)
+                self.socket.bind(address)
+        except (zmq.ZMQError, OSError) as error:
+            if error.errno in (zmq.EADDRINUSE, errno.EWOULDBLOCK):
                 raise AddressInUse(
                     f"{address} is taken: another socket is bound there. One socket binds an address; "
                     "for many on both sides let them connect to a forwarder, queue or streamer instead"
@@ -122,6 +124,30 @@ class Port(Far, Near):
             inproc.bound(address, self)
         else:
             self.bound.append(self.socket.get(zmq.LAST_ENDPOINT).decode())
+
+    def _bind_ipc(self, address: str) -> None:
+        path = ipc.path_of(address)
+        lock = None
+        if path:
+            ipc.make_folder(path)
+            lock = self._locks[address] = ipc.take(path)
+        try:
+            if ipc.is_live(address):  # somebody who takes no lock is bound there
+                raise zmq.ZMQError(zmq.EADDRINUSE)
+            self.socket.bind(address)
+        except BaseException:
+            self._let_go(address)
+            raise
+        if lock is not None:
+            self.monitor.drain()
+            where = self.socket.get(zmq.LAST_ENDPOINT).decode()
+            lock.bound(next(number for number, there in self.monitor.descriptors.items() if there == where))
+
+    def _let_go(self, address: str) -> None:
+        """The socket leaves a path: another may have it when libzmq has closed it."""
+        lock = self._locks.pop(address, None)
+        if lock is not None:
+            lock.release()
 
     def connect(self, address: str) -> None:
         """Connect, now and again whenever the connection is lost. Raises `InsecureBind` as `bind` does."""
@@ -153,6 +179,7 @@ class Port(Far, Near):
         """Stop being bound at an address; libzmq drops the connections that came in there."""
         self.bound.remove(address)
         self._quietly(self.socket.unbind, address)
+        self._let_go(address)
         if address.startswith("inproc://"):
             inproc.unbound(address, self, closing)
 
@@ -210,6 +237,13 @@ class Port(Far, Near):
 
     def close(self, *, linger: float | None, wait: bool = True) -> bool:
         """Close; with `wait` park until what was sent has left or `linger` seconds are over. False: it may not have."""
+        try:
+            return self._close(linger, wait)
+        finally:
+            for address in list(self._locks):
+                self._let_go(address)
+
+    def _close(self, linger: float | None, wait: bool) -> bool:
         far = not self.addresses or any(not address.startswith("inproc://") for address in self.addresses)
         for address in [a for a in self.bound if a.startswith("inproc://")]:
             self.unbind(address, closing=True)
