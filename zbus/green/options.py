@@ -75,6 +75,7 @@ class Option:
     check: Callable[[Any], bool]
     wants: str
     flags: Callable[[Any], Flags] = lambda value: ()
+    private: bool = False  #: what it was given instead may be a secret, which no text of an error shows
 
 
 def _milliseconds(seconds: float | None) -> int:
@@ -200,6 +201,7 @@ TABLE: tuple[Option, ...] = (
         lambda value: value is None or hasattr(value, "flags"),
         "Curve.server(…), Curve.client(…) or None",
         lambda value: () if value is None else value.flags(),
+        private=True,
     ),
     Option(
         "insecure",
@@ -242,7 +244,8 @@ def checked(given: Mapping[str, Any], owner: str) -> dict[str, Any]:
     for keyword, value in options.items():
         row = _ROWS[keyword]
         if not row.check(value):
-            raise ValueError(f"{keyword}={value!r}: {owner} wants {row.wants}")
+            shown = f"a {type(value).__qualname__}" if row.private else repr(value)
+            raise ValueError(f"{keyword}={shown}: {owner} wants {row.wants}")
     return options
 
 

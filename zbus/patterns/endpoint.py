@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Addresses", "Endpoint", "Headers"]
 
 log = logging.getLogger("zbus")
+
+_COMMAND = re.compile(r"[\w.-]{0,40}")
 
 Headers = Mapping[str, Any] | None
 
@@ -102,7 +105,7 @@ class Endpoint(Ports):
 
     def _deny(self, user: str, verb: str, name: str) -> None:
         self._denied += 1
-        who, what = user.partition(" ")[0], f"{verb} {name[:40]!r}"
+        who, what = user.partition(" ")[0], f"{verb} {_shown(verb, name)}"
         if is_news(f"{who} {verb}"):
             log.warning("%r: %s may not %s", self, who or "somebody without a key", what)
             self._tell(EndpointEvent("denied", " ".join(self._port.addresses), f"{who} may not {what}"))
@@ -121,3 +124,11 @@ class Endpoint(Ports):
             "malformed": self._malformed,
             "denied": self._denied,
         }
+
+
+def _shown(verb: str, name: str) -> str:
+    """A topic or the name of a command for people. A body that is any other text names a command, too, as far as rules
+    go, and no log shows a body."""
+    if verb in ("request", "send") and not _COMMAND.fullmatch(name):
+        return "what names no command"
+    return repr(name[:40])
