@@ -7,12 +7,16 @@ from time import monotonic
 
 import gevent
 import pytest
+import zmq
+from faults.foreign import foreign
 from patterns.conftest import Events
 from waiting import LONG, until
 
 import zbus
 from zbus import devices
-from zbus.green import denials
+from zbus.green import authentication, denials
+from zbus.green.curve import fingerprint
+from zbus.security.keyfile import read_public, read_secret
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -61,6 +65,7 @@ def test_publications_are_encrypted_both_ways(make, court, where):
     [("mallory", "server", "does not know our key"), ("alice", "other", "wrong server key")],
 )
 def test_who_is_refused_is_told_at_once_and_nothing_is_delivered(make, court, whoami, caplog, name, server, reason):
+    """Rows AU-1, an unknown key, and AU-2, a wrong one of the server's."""
     client = ask(make, whoami, court.client(name, server))
     began = monotonic()
     with pytest.raises(zbus.Denied, match=reason):
@@ -71,6 +76,7 @@ def test_who_is_refused_is_told_at_once_and_nothing_is_delivered(make, court, wh
     assert whoami.statistics().received == 0
     assert "secret payload" not in caplog.text
     until(lambda: "refused at" in caplog.text)
+    assert [record.getMessage().startswith("refused at ") for record in caplog.records].count(True) == 1
 
 
 def test_many_that_wait_are_all_told(make, court, whoami):
@@ -98,15 +104,18 @@ def test_senders_receivers_and_those_who_wait_for_subscribers_are_told(make, cou
 
 @pytest.mark.parametrize("encrypted", ["server", "client"])
 def test_one_side_without_a_key_is_told_of_on_both(make, court, encrypted, caplog):
+    """Row AU-3."""
     security = {"server": court.server(), "client": court.client("alice")}[encrypted]
     events = Events()
     server = make(
         zbus.Replier, lambda m: 1, bind=TCP, security=security if encrypted == "server" else None, on_event=events
     )
     client = ask(make, server, security if encrypted == "client" else None)
+    began = monotonic()
     with pytest.raises(zbus.Denied, match="encrypted"):
         client.request(None, timeout=LONG)
     assert "key" in events.wait_for("denied").reason
+    assert monotonic() - began < 1
 
 
 def test_who_is_denied_stands_back_and_comes_in_once_the_key_is_granted(make, court, whoami, monkeypatch):
@@ -122,6 +131,7 @@ def test_who_is_denied_stands_back_and_comes_in_once_the_key_is_granted(make, co
 
 
 def test_one_stands_back_for_a_second_and_twice_as_long_each_time():
+    """Row AU-2."""
     times = denials.Denials("", lambda address, reason: None)
     assert times.pause("here") == 0
     pauses = []
@@ -136,6 +146,7 @@ def test_one_stands_back_for_a_second_and_twice_as_long_each_time():
 
 
 def test_a_key_may_be_changed_under_load_and_nobody_is_dropped(make, court, whoami):
+    """Row KY-1."""
     old = ask(make, whoami, court.client("alice"))
     asking = gevent.spawn(lambda: [old.request(None, timeout=LONG) for _ in range(300)])
     court.authorise("new")
@@ -147,16 +158,38 @@ def test_a_key_may_be_changed_under_load_and_nobody_is_dropped(make, court, whoa
     assert old.statistics().retried == 0
 
 
-def test_a_thousand_refusals_are_one_line_a_second(make, court, whoami, caplog, monkeypatch):
-    monkeypatch.setattr(denials, "FIRST", 0.001)
-    monkeypatch.setattr(denials, "LONGEST", 0.001)
-    events = Events()
+def test_a_thousand_refusals_are_a_line_a_second_with_address_and_fingerprint(make, court, caplog, monkeypatch):
+    """Row AU-1: one line a peer and second, however often he comes."""
+    server = make(zbus.Pull, bind=TCP, security=court.server())
+    where, decide, asked = server.addresses[0], authentication.decide, []
+    monkeypatch.setattr(authentication, "decide", lambda frames: asked.append(1) or decide(frames))
     began = monotonic()
-    ask(make, whoami, court.client("mallory"), on_event=events)
-    events.wait_for("denied", 20)
-    lines = [record for record in caplog.records if "refused at" in record.getMessage()]
-    assert len(lines) <= 1 + (monotonic() - began)
-    assert court.key("mallory").read_text() not in caplog.text
+    with foreign(zmq.PUSH) as many:  # a DEALER connects to one place once
+        many.curve_publickey, many.curve_secretkey = read_secret(court.key("mallory"))
+        many.curve_serverkey = read_public(court.key("server").with_suffix(".pub"))
+        for _ in range(1000):
+            many.connect(where)
+        until(lambda: len(asked) >= 1000, 4 * LONG)
+        until(lambda: not server._port.monitor._pending)
+    lines = [record.getMessage() for record in caplog.records if "refused at" in record.getMessage()]
+    assert 1 <= len(lines) <= 1 + (monotonic() - began)
+    known = fingerprint(read_public(court.key("mallory").with_suffix(".pub")))
+    assert set(lines) == {f"refused at {where}: 127.0.0.1: the key {known} is not authorised"}
+
+
+def test_each_address_that_is_refused_has_a_line_of_its_own(monkeypatch):
+    """Row AU-1."""
+    now = monotonic()
+    monkeypatch.setattr(authentication, "monotonic", lambda: now)
+    told = []
+    for second in range(3):
+        for number in range(1000):
+            peer = f"192.0.2.{number % 4}".encode()
+            authentication.decide([b"1.0", b"1", authentication.LOCAL, peer, b"", b"NULL"])
+            told += authentication.refusals(authentication.LOCAL)
+        assert len(told) == 4 * (second + 1)
+        now += 1.0
+    assert {peer for peer, _ in told} == {f"192.0.2.{number}" for number in range(4)}
 
 
 def test_a_queue_does_not_pass_on_who_asks(make, court):
@@ -185,6 +218,26 @@ def test_a_device_elsewhere_has_the_same_walls(make, court, runs_in):
             make(zbus.Requester, connect=where, security=court.client("mallory")).request(None, timeout=LONG)
         with pytest.raises(zbus.Denied):
             make(zbus.Requester, connect=where).request(None, timeout=LONG)
+
+
+@pytest.mark.parametrize("runs_in", ["greenlet", "thread", "process"])
+def test_no_device_passes_on_who_sends_or_publishes(make, court, runs_in):
+    """A receiver knows the device, and of a publisher that it is the one it asked for: nothing of who is behind."""
+    court.authorise("device")
+    pull = make(zbus.Pull, bind=TCP, security=court.server())
+    listener = make(zbus.Subscriber, bind=TCP, topics="#", security=court.server())
+    fronts = [devices.Side(bind=TCP, security=court.server()) for _ in range(2)]
+    backs = [devices.Side(connect=one.addresses, security=court.client("device")) for one in (pull, listener)]
+    with (
+        devices.streamer(fronts[0], backs[0], runs_in=runs_in) as streamer,
+        devices.forwarder(fronts[1], backs[1], runs_in=runs_in) as forwarder,
+    ):
+        make(zbus.Push, connect=streamer.frontend.addresses, security=court.client("alice")).send(1)
+        assert pull.recv(timeout=LONG).user == "device"
+        publisher = make(zbus.Publisher, connect=forwarder.frontend.addresses, security=court.client("alice"))
+        publisher.wait_for_subscribers("a", timeout=LONG)
+        publisher.publish("a", 1)
+        assert listener.recv(timeout=LONG).user == "device"
 
 
 def test_a_device_has_no_rules(court):
@@ -231,6 +284,7 @@ def test_no_key_and_no_path_of_another_is_shown(court, caplog):
     "address", ["tcp://*:*", "tcp://0.0.0.0:*", "tcp://192.0.2.1:5556", "tcp://[::]:*", "tcp://eth0:*"]
 )
 def test_beyond_this_machine_it_takes_a_key_or_a_word(address):
+    """Row BI-1."""
     with pytest.raises(zbus.InsecureBind, match="insecure=True"):
         zbus.Pull(bind=address).start()
 
@@ -241,6 +295,7 @@ def test_connecting_beyond_this_machine_takes_a_key_or_a_word():
 
 
 def test_insecure_is_spelled_out_and_warned_of(make, caplog):
+    """Row BI-1."""
     with zbus.Pull(bind="tcp://0.0.0.0:*", insecure=True) as pull:
         port = pull.addresses[0].rpartition(":")[2]
         make(zbus.Push, connect=f"tcp://127.0.0.1:{port}").send(1)

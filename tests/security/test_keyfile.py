@@ -89,6 +89,7 @@ def test_a_name_without_the_ending_and_a_folder_that_is_missing_are_told(tmp_pat
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o602, 0o610, 0o666])
 def test_a_secret_that_others_may_use_is_refused(pair, bits):
+    """Row KY-1."""
     pair.chmod(bits)
     with pytest.raises(PermissionError, match=rf"mode {bits:04o}\).*chmod 600") as caught:
         read_secret(pair)
@@ -135,6 +136,7 @@ def test_a_file_that_we_may_not_read_is_told(pair, monkeypatch):
 @pytest.mark.parametrize("read", [read_secret, read_public])
 @pytest.mark.parametrize("wrong", ["missing", "behind a file", "folder", "fifo", "dangling", "device"])
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path, read, wrong):
+    """Row KY-1."""
     path = tmp_path / "me.key"
     if wrong == "behind a file":
         path.write_text("")
@@ -169,6 +171,7 @@ def test_a_file_over_4_kib_is_refused(pair):
 
 @pytest.mark.parametrize("suffix", [".key", ".pub"])
 def test_every_cut_is_noticed_and_told_without_the_key(pair, suffix):
+    """Row KY-1."""
     path = pair.with_suffix(suffix)
     read = read_secret if suffix == ".key" else read_public
     whole = path.read_bytes()
@@ -184,6 +187,7 @@ def test_every_cut_is_noticed_and_told_without_the_key(pair, suffix):
 
 
 def test_public_and_secret_files_are_not_taken_for_one_another(pair):
+    """Row KY-1."""
     with pytest.raises(ValueError, match=r"nobody else's; give the \.pub file"):
         read_public(pair)
     public = pair.with_suffix(".pub")
@@ -193,6 +197,7 @@ def test_public_and_secret_files_are_not_taken_for_one_another(pair):
 
 
 def test_keys_that_do_not_belong_together_are_refused(pair):
+    """Row KY-1."""
     _, secret = read_secret(pair)
     other, _ = keypair()
     for text in (b"public %b\nsecret %b\n" % (other, secret), b"secret %b\n" % secret):
@@ -250,6 +255,7 @@ def test_a_text_that_is_neither_key_nor_file_is_not_shown(given):
 
 
 def test_a_missing_public_file_is_called_by_its_path():
+    """Row KY-1."""
     with pytest.raises(FileNotFoundError, match=r"no such file; zbus keys new makes one: 'me\.pub'"):
         read_public("me.pub")
     assert keyfile.MOST == 4096
