@@ -81,6 +81,8 @@ def test_handshakes_complete_while_the_loop_is_busy():
 
 
 def test_a_policy_that_raises_has_refused_and_the_thread_goes_on(own):
+    """Row AU-4."""
+
     class Raises:
         def judge(self, question):
             raise SystemExit
@@ -93,6 +95,7 @@ def test_a_policy_that_raises_has_refused_and_the_thread_goes_on(own):
 
 
 def test_a_policy_that_hangs_is_left_behind(own, caplog):
+    """Row AU-4."""
     hangs, go = threading.Event(), threading.Event()
 
     class Hangs:
@@ -120,6 +123,7 @@ def test_a_policy_that_hangs_is_left_behind(own, caplog):
 
 
 def test_a_thread_that_ended_is_replaced(own, monkeypatch):
+    """Row AU-4."""
     with bindable(own) as socket:
         guard(socket)
         with monkeypatch.context() as patched:
@@ -131,6 +135,7 @@ def test_a_thread_that_ended_is_replaced(own, monkeypatch):
 
 @pytest.mark.parametrize("without", ["handler", "domain", "insistence"])
 def test_what_would_let_in_anybody_is_not_bound(own, monkeypatch, without):
+    """Row AU-5."""
     with bindable(own) as socket:
         if without == "handler":
             monkeypatch.setattr(authentication.Authenticator, "_open", lambda self, bound: bound.release())
