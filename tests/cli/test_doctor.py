@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from gevent import monkey
 
-from zbus.cli import checks, doctor, main
-from zbus.cli.checks import Finding
-from zbus.security.authorised import authorise
+from zbus.cli import checks, doctor, main, strangers
+from zbus.cli.finding import Finding
+from zbus.errors import InsecureBind
+from zbus.green import authentication, far, options
+from zbus.security.authorised import Authorised, authorise
 from zbus.security.keyfile import write_new
+from zbus.security.users import User
 
 SETUP = Path(__file__).parent.parent.parent / "setup.cfg"
 
@@ -50,6 +53,8 @@ def test_here_nothing_fails_and_every_line_has_its_form(folder, capsys):
         "file descriptors",
         "memory limit",
         "monkey-patching",
+        "ZAP without a key",
+        "ZAP with a key",
         "fork",
         *(str(folder / name) for name in ("authorised", "me.key", "me.pub")),
     ]
@@ -164,6 +169,45 @@ def test_patching_is_told_and_either_way_is_fine(monkeypatch):
     monkeypatch.setattr(monkey, "is_module_patched", lambda name: name in ("socket", "threading"))
     [finding] = found(checks.check_patching)
     assert (finding.level, finding.detail) == ("ok", "socket, threading by gevent; zbus works either way")
+
+
+def test_strangers_are_kept_out_here_and_no_log_tells_of_it(caplog):
+    assert [finding[:2] for finding in found(checks.check_strangers)] == [
+        ("ok", "ZAP without a key"),
+        ("ok", "ZAP with a key"),
+    ]
+    assert caplog.text == ""
+
+
+def test_without_curve_nobody_with_a_key_is_tried(monkeypatch):
+    monkeypatch.setattr(strangers, "available", lambda: False)
+    assert levels(found(checks.check_strangers)) == ["ok"]
+
+
+def test_a_door_that_lets_in_an_unknown_key_fails(monkeypatch):
+    monkeypatch.setattr(Authorised, "lookup", lambda self, key: User("anybody", frozenset()))
+    without, with_key = found(checks.check_strangers)
+    assert (without.level, with_key.level) == ("ok", "FAIL")
+    assert with_key.detail.startswith("who has an unknown key is let in; ")
+
+
+def test_a_door_that_takes_an_old_protocol_fails(monkeypatch):
+    monkeypatch.setattr(authentication, "guard", lambda socket: None)
+    insists = {options.ALWAYS[1][0]: 0}
+    monkeypatch.setattr(options, "ALWAYS", [(option, insists.get(option, value)) for option, value in options.ALWAYS])
+    monkeypatch.setattr(far.Far, "_guard", lambda self, address, verb: None)  # sets the domain
+    monkeypatch.setattr(strangers, "PATIENCE", 0.2)
+    assert levels(found(checks.check_strangers))[0] == "FAIL"
+
+
+def test_a_check_at_the_start_that_fails_is_told(monkeypatch):
+    def refuses(socket):
+        raise InsecureBind("nobody answers")
+
+    monkeypatch.setattr(authentication, "guard", refuses)
+    [finding] = found(checks.check_strangers)
+    assert (finding.level, finding.what) == ("FAIL", "ZAP")
+    assert finding.detail.startswith("nobody answers; ")
 
 
 @pytest.mark.parametrize(

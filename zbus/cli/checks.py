@@ -11,7 +11,7 @@ import signal
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn
+from typing import NoReturn
 
 import gevent
 import msgpack
@@ -24,6 +24,8 @@ from ..green.versions import versions
 from ..patterns.pipeline import Pull
 from ..security.authorised import Authorised
 from ..security.keyfile import PUBLIC, SECRET, read_public, read_secret
+from .finding import Finding
+from .strangers import check_strangers
 
 #: The lowest versions that will do: those of setup.cfg, and of libzmq the first with ZAP_ENFORCE_DOMAIN.
 LOWEST = {"Python": "3.10", "pyzmq": "26", "libzmq": "4.3", "gevent": "24.2", "msgpack": "1.2.1"}
@@ -35,14 +37,6 @@ PATIENCE = 10.0
 UNLIMITED = 2**60
 
 _PROC, _CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-
-
-class Finding(NamedTuple):
-    """What a check found: how bad it is, about what, and for `warn` and `FAIL` what to do at the end of `detail`."""
-
-    level: Literal["ok", "warn", "FAIL"]
-    what: str
-    detail: str
 
 
 def check_versions(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -197,6 +191,7 @@ CHECKS: list[Callable[[argparse.Namespace], Iterator[Finding]]] = [
     check_descriptors,
     check_memory,
     check_patching,
+    check_strangers,
     check_fork,
     check_keys,
 ]

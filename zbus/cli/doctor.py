@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import ZbusError
-from .checks import CHECKS, Finding
+from .checks import CHECKS
+from .finding import Finding
 
 
 def add(verbs: Any) -> None:
     """Tell the parser of this verb."""
-    about = "versions, limits, key files and forking, with what to do about each"
+    about = "versions, limits, who is kept out, forking and key files, with what to do about each"
     parser = verbs.add_parser("doctor", help=about, description=f"Checks {about}. Exits 1 if a check fails.")
     parser.add_argument("--keys", metavar="DIR", help="check the key files and the authorised file in this folder, too")
     parser.set_defaults(run=run)
