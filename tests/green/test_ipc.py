@@ -125,7 +125,7 @@ def test_a_bind_that_fails_leaves_no_lock(ipc_address: str, path: Path, lock: Pa
 
 def test_a_lock_is_never_a_link_to_another_file(ipc_address: str, lock: Path, tmp_path: Path) -> None:
     lock.symlink_to(tmp_path / "theirs")
-    with pytest.raises(OSError, match=f"cannot bind {ipc_address}"):
+    with pytest.raises(OSError, match=f"cannot bind {ipc_address}: .*: {lock}"):
         zbus.Pull(bind=ipc_address).start()
     assert not (tmp_path / "theirs").exists()
 
@@ -214,3 +214,20 @@ def test_an_abstract_name_has_no_file_and_its_owner_is_asked_for_all_the_same(
     monkeypatch.setattr(ipc, "_is_trusted", lambda user: False)
     with zbus.Pull(bind=address), zbus.Push(connect=address, linger=0) as push, pytest.raises(zbus.Denied):
         push.wait_for_peers(timeout=LONG)
+
+
+def test_a_connection_that_ended_before_it_was_looked_at_is_not_for_its_descriptor_may_be_anybodys(
+    ipc_address: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    monkeypatch.setattr(ipc, "stranger", lambda descriptor: looked_at.append(descriptor) or "")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        listening.settimeout(LONG)
+        with zbus.Push(connect=ipc_address, linger=0, reconnect=(0.01, 0.05)) as push:
+            listening.accept()[0].close()  # none of this lets the loop turn
+            with listening.accept()[0]:
+                until(lambda: looked_at)
+                push._port.monitor.drain()
+                assert len(looked_at) == 1

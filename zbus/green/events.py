@@ -6,7 +6,7 @@ import itertools
 import os
 import socket
 import struct
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +97,7 @@ class Monitor:
         self._refused: set[int] = set()
         self._accepted: set[int] = set()
         self._failure = ""
+        self._news: deque[tuple[int, int, str]] = deque()  # read, and not acted on
         address = f"inproc://zbus.monitor.{next(_serial)}"
         watched.monitor(address, _WANTED)
         self._events = open_socket(zmq.PAIR, watched.context)
@@ -112,16 +113,24 @@ class Monitor:
 
     def drain(self) -> None:
         """Read every event that is there. On the hub."""
+        ended = self._read()
+        while self._news and not self._events.closed:
+            self._happened(*self._news.popleft())
+        if ended:
+            self.close()
+
+    def _read(self) -> bool:
+        """Take all there is to take before any of it is acted on. True: there will be no more, for the context ends."""
         while not self._events.closed:
             try:
                 head, address = self._events.take()
             except zmq.Again:
-                return
-            except zmq.ZMQError:  # the context ends
-                self.close()
-                return
+                break
+            except zmq.ZMQError:
+                return True
             event, value = _head.unpack(head)
-            self._happened(event, value, address.decode(errors="replace"))
+            self._news.append((event, value, address.decode(errors="replace")))
+        return False
 
     def _happened(self, event: int, value: int, address: str) -> None:
         if event in (_CONNECTED, _ACCEPTED):
@@ -133,7 +142,8 @@ class Monitor:
             self._pending.append(value)
             if event == _ACCEPTED:
                 self._accepted.add(value)
-            self._shaking(address, value, event == _CONNECTED)
+            if all(later != value or what not in (_CLOSED, _DISCONNECTED) for what, later, _ in self._news):
+                self._shaking(address, value, event == _CONNECTED)  # else the descriptor may be anybody's by now
         elif event == _LISTENING:
             self.descriptors[value] = address
         elif event == _CLOSED:

@@ -118,7 +118,9 @@ class Port(Far, Near):
                     f"{address} is taken: another socket is bound there. One socket binds an address; "
                     "for many on both sides let them connect to a forwarder, queue or streamer instead"
                 ) from None
-            raise OSError(error.errno, f"cannot bind {address}: {error.strerror}") from None
+            named = isinstance(error, OSError) and error.filename  # a folder, or the lock
+            why = f"{error.strerror}: {named}" if named else error.strerror
+            raise OSError(error.errno, f"cannot bind {address}: {why}") from None
         if address.startswith("inproc://"):
             self.bound.append(address)
             inproc.bound(address, self)
