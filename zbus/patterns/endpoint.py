@@ -59,11 +59,11 @@ class Endpoint(Ports):
         """Raises `ProtocolError`, whatever the codec raised."""
         try:
             return self._unpack(body)
+        except ProtocolError:
+            raise
         except Exception as error:
             if self._packs:
                 return self._codec.decode(body)  # says what is wrong with it
-            if isinstance(error, ProtocolError):
-                raise
             raise ProtocolError(f"{type(self._codec).__name__} cannot decode it: {type(error).__name__}") from None
 
     def _too_large(self, data: bytes) -> MessageTooLarge:

@@ -158,6 +158,9 @@ class Receives(Endpoint):
                 try:
                     body = decode_single(frame)
                     self._read_in += 1
+                except ProtocolError as error:
+                    self._refuse(error)
+                    continue
                 except Exception:  # several values, or none that can be read
                     try:
                         values = self._codec.decode_many(frame)
@@ -205,6 +208,8 @@ class Receives(Endpoint):
             return [self._decode(body)]
         try:
             return [Msgpack.decode_single(body)]
+        except ProtocolError:
+            raise
         except Exception:  # several values, or none that can be read
             many: list[Any] = self._codec.decode_many(body)
             return many

@@ -13,9 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 import msgpack
 
 from ..errors import ProtocolError
+from .bounds import MAX_ITEMS, SMALL, check, check_json
 
-#: The most items that one array or map may have. A mebibyte of empty maps is a hundred times that in memory.
-MAX_ITEMS = 131_072
 #: How deep a body is searched for what msgpack will not take; msgpack itself stops about there.
 _DEEPEST = 1024
 _NIL = b"\xc0"
@@ -133,6 +132,10 @@ class Msgpack:
     @staticmethod
     def decode_single(data: Any, /) -> Any:
         """The one value in `data`, the fast way: raises whatever msgpack raises, also if there are several values."""
+        if len(data) <= SMALL:
+            return msgpack.unpackb(data, timestamp=3, strict_map_key=False, ext_hook=extension)
+        data = bytes(data)
+        check(data, extension)
         return msgpack.unpackb(
             data,
             timestamp=3,
@@ -146,6 +149,8 @@ class Msgpack:
         """The one value in `data`."""
         try:
             return self.decode_single(data)
+        except ProtocolError:
+            raise
         except Exception:
             pass  # the long way knows what is wrong
         values = self.decode_many(data)
@@ -155,6 +160,8 @@ class Msgpack:
 
     def decode_many(self, data: Any, /) -> list[Any]:
         """The values in `data`, one after the other; at least one, and nothing left over."""
+        data = bytes(data)
+        check(data, extension, many=True)
         unpacker = self._unpacker
         try:
             unpacker.feed(data)
@@ -185,8 +192,11 @@ class Json:
 
     def decode(self, data: bytes, /) -> Any:
         """The value that the JSON text stands for."""
+        text = bytes(data)
+        if len(text) > MAX_ITEMS:
+            check_json(text)
         try:
-            return json.loads(bytes(data))
+            return json.loads(text.decode("utf-8-sig"))  # of bytes it would also take UTF-16
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"not JSON: {type(error).__name__} in {len(data)} bytes") from None
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgpack
 
 from ..errors import ProtocolError
-from .codec import MAX_ITEMS, Msgpack, extension
+from .bounds import SMALL, check_whole
+from .codec import Msgpack, extension
 
 #: The most frames in one message, envelope included.
 MAX_FRAMES = 8
@@ -103,15 +104,11 @@ def decode_headers(data: bytes) -> dict[str, Any]:
     """The headers of one frame; `ProtocolError` unless it is a map with string keys, each there once."""
     if len(data) > MAX_HEADER_BYTES:
         raise ProtocolError(f"headers of {len(data)} bytes; {MAX_HEADER_BYTES} is the limit")
+    if len(data) > SMALL:
+        check_whole(data)
     try:
         headers = msgpack.unpackb(
-            data,
-            timestamp=3,
-            strict_map_key=False,
-            ext_hook=extension,
-            object_pairs_hook=_distinct,
-            max_array_len=MAX_ITEMS,
-            max_map_len=MAX_ITEMS,
+            data, timestamp=3, strict_map_key=False, ext_hook=extension, object_pairs_hook=_distinct
         )
     except Exception as error:
         raise ProtocolError(f"headers are not msgpack: {type(error).__name__} in {len(data)} bytes") from None
