@@ -355,14 +355,30 @@ def test_a_reply_that_cannot_be_read_is_a_protocol_error_to_its_caller_only(
     assert len(warnings_in(caplog)) == 1
 
 
+#: An error whose text is a thousand arrays in each other: one can be read, and not be shown.
+NESTED = b"\x81\xa5error\x82\xa4type\xa1X\xa7message" + b"\x91" * 1020 + b"\xc0"
+
+
+def test_an_error_nested_as_deep_as_can_be_read_is_an_error_of_the_other_side(
+    asked: tuple[Requester, zmq.Socket],
+) -> None:
+    requester, server = asked
+    call = gevent.spawn(requester.request, "x", timeout=5)
+    server.send_multipart([*heard(server)[:3], b"\xc0", NESTED])
+    with pytest.raises(RemoteError) as caught:
+        call.get(timeout=5)
+    assert (caught.value.type, caught.value.message) == ("X", "")
+
+
 @pytest.mark.parametrize("error", [{}, {"type": 5, "message": None}, {"type": ["x"], "message": {"a": 1}}])
 def test_an_odd_error_is_still_an_error_of_the_other_side(error: object, asked: tuple[Requester, zmq.Socket]) -> None:
     requester, server = asked
     call = gevent.spawn(requester.request, "x", timeout=5)
     identity, correlation, delimiter, _ = heard(server)
     server.send_multipart([identity, correlation, delimiter, b"\xc0", msgpack.packb({"error": error})])
-    with pytest.raises(RemoteError):
+    with pytest.raises(RemoteError) as caught:
         call.get(timeout=5)
+    assert (caught.value.type, caught.value.message) == ("Exception", "")
 
 
 def test_a_server_that_always_refuses_costs_the_deadline_and_no_more(asked: tuple[Requester, zmq.Socket]) -> None:

@@ -173,9 +173,10 @@ def read_error(headers: bytes) -> Any:
 
 
 def failure(error: dict[Any, Any]) -> RemoteError | Denied:
-    """What a caller raises for the error in a reply."""
-    kind, text = str(error.get("type", "Exception")), str(error.get("message", ""))
-    return Denied(text) if kind == "Denied" else RemoteError(kind, text)
+    """What a caller raises for the error in a reply. What is no text in it is passed over: it may be nested too deeply
+    to be shown."""
+    kind, text = (error[key] if isinstance(error.get(key), str) else "" for key in ("type", "message"))
+    return Denied(text) if kind == "Denied" else RemoteError(kind or "Exception", text)
 
 
 def error_reply(arrival: Arrival, kind: str, text: str, codec: Any) -> list[bytes]:
