@@ -78,7 +78,7 @@ def test_the_example_in_the_docstring_is_good():
         ("zoe allow subscribe a.*", "ZeroMQ subscribes to prefixes.* write 'a.#'"),
         ("zoe allow subscribe a.*.#", "ZeroMQ subscribes to prefixes.* write 'a.#'"),
         ("zoe allow subscribe a.#.b", "ZeroMQ subscribes to prefixes.* write 'a.#'"),
-        ("zoe allow subscribe a.#.#", "ZeroMQ subscribes to prefixes.* write 'a.#'"),
+        ("zoe allow subscribe a.#.b.#", "ZeroMQ subscribes to prefixes.* write 'a.#'"),
         ("zoe allow subscribe #.b", "ZeroMQ subscribes to prefixes.* write '#'"),
         ("zoe allow subscribe *", "ZeroMQ subscribes to prefixes.* write '#'"),
         ("zoe allow subscribe .*", "ZeroMQ subscribes to prefixes.* write '.#'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fuzz.cost import cost
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -170,3 +171,26 @@ def test_many_hashes_cost_no_more_than_words_times_branches():
     one = tree(".".join(["#", "a"] * 50))
     assert one.match(".".join(["a"] * 120)) != []
     assert one.match(".".join(["a"] * 120 + ["b"])) == []
+
+
+def test_a_run_of_hashes_is_one():
+    assert Pattern("a.#.#.b.#").words == Pattern("a.#.b.#.#").words == ("a", "#", "b", "#")
+    assert Pattern("#.#.<x>.#").words_in("a.b") == {"x": "a"}
+    assert tree("a.#.#").match("a") == ["a.#.#"]
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        [".".join("#" * 128)],
+        [".".join("#" * before + "a" + "#" * (127 - before)) for before in range(128)],
+        [".".join(["#", "*"] * 64)],
+        [".".join(["a", "#"] * length) for length in range(1, 65)],
+    ],
+    ids=["hashes", "a word anywhere among hashes", "hashes and stars", "words and hashes"],
+)
+def test_patterns_as_long_as_can_be_cost_little_to_match(patterns):
+    topic = ".".join("a" * 128)
+    found = tree(*patterns)
+    assert sorted(found.match(topic)) == sorted(patterns)
+    assert not cost(lambda: found.match(topic), len(topic)).dear

@@ -74,7 +74,8 @@ class Pattern:
         if len(text.encode()) > MAX_TOPIC_BYTES or "\0" in text:
             raise ValueError(f"a pattern has at most {MAX_TOPIC_BYTES} bytes and no NUL")
         self.text = text
-        written = text.split(".")
+        words = text.split(".")  # of several '#' in a row one is enough
+        written = [word for word, before in zip(words, ["", *words], strict=False) if word != "#" or before != "#"]
         self._named = tuple(word[1:-1] if _is_named(word) else "" for word in written)
         self.names = tuple(filter(None, self._named))
         for name in self.names:
@@ -184,9 +185,11 @@ class PatternTree(Generic[V]):
 
 def _closure(nodes: list[_Node[V]]) -> list[_Node[V]]:
     """These nodes and every '#' that can follow them with no word between, each once."""
-    found = list(dict.fromkeys(nodes))
-    for node in found:
+    found = dict.fromkeys(nodes)
+    waiting = list(found)
+    for node in waiting:
         child = node.children.get("#")
         if child is not None and child not in found:
-            found.append(child)
-    return found
+            found[child] = None
+            waiting.append(child)
+    return waiting
