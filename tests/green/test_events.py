@@ -9,9 +9,11 @@ from typing import Any
 import gevent
 import pytest
 import zmq
+from gevent.socket import wait_read
 from waiting import until
 
 from zbus.green import Socket
+from zbus.green.authentication import LOCAL, guard
 from zbus.green.events import EndpointEvent, Monitor
 
 Told = list[tuple[str, str]]
@@ -48,6 +50,15 @@ def knock(address: str) -> plain.socket:
     return plain.create_connection((host, int(port)))
 
 
+def guarded(socket: Socket, monitor: Monitor, told: Told, address: str) -> str:
+    """One more address that it is bound at, where who comes in is asked after, as at every endpoint."""
+    socket.set(zmq.ZAP_DOMAIN, LOCAL)
+    socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    guard(socket)
+    socket.bind(f"{address}2" if address.startswith("ipc") else "tcp://127.0.0.1:*")
+    return socket.get(zmq.LAST_ENDPOINT).decode()
+
+
 both = pytest.mark.parametrize("watched", ["tcp", "ipc"], indirect=True)
 
 
@@ -67,7 +78,7 @@ def test_peers_are_counted_as_they_come_and_go(watched: Any, opened: Any) -> Non
 
 
 @both
-@pytest.mark.parametrize("says", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff\0\0\0\0\0\0\0\1\x7f"])
+@pytest.mark.parametrize("says", [b"", b"\xff\0\0\0\0\0\0\0\1\x7f"])
 def test_who_does_not_shake_hands_is_no_peer(watched: Any, opened: Any, says: bytes) -> None:
     socket, monitor, told, address = watched
     client = opened(zmq.PUSH)
@@ -84,6 +95,36 @@ def test_who_does_not_shake_hands_is_no_peer(watched: Any, opened: Any, says: by
     assert socket.recv(timeout=5) == b"still here"
     assert monitor.peers == 1
     assert told == [("connected", address)]
+
+
+#: What libzmq, which asks who comes in, cuts off without a word of a handshake that failed.
+NO_ZMTP = [b"\1\0\2\0*", b"GET / HTTP/1.1\r\n\r\n", b"\xff" + bytes(8) + b"\x7f\1\x08\0\0\0\2**", bytes(600)]
+
+
+@both
+@pytest.mark.parametrize("before", [False, True], ids=["a peer is there", "it comes while they wait"])
+def test_who_is_no_peer_takes_none_with_him_when_he_is_cut_off(watched: Any, opened: Any, before: bool) -> None:
+    socket, monitor, told, _ = watched
+    address = guarded(*watched)
+    client = opened(zmq.PUSH)
+    strangers = [knock(address) for _ in NO_ZMTP] if before else []
+    until(lambda: len(monitor._pending) == len(strangers))
+    client.connect(address)
+    until(lambda: monitor.peers == 1)
+    strangers = strangers or [knock(address) for _ in NO_ZMTP]
+    for stranger, says in zip(strangers, NO_ZMTP, strict=True):
+        stranger.send(says)
+        wait_read(stranger.fileno(), 5, TimeoutError("still connected"))
+    until(lambda: len(monitor.descriptors) == 3)
+    assert monitor.peers == 1
+    assert told == [("connected", address)]
+    client.send(b"still here")
+    assert socket.recv(timeout=5) == b"still here"
+    client.close(0)
+    until(lambda: monitor.peers == 0)
+    assert told == [("connected", address), ("disconnected", address)]
+    for stranger in strangers:
+        stranger.close()
 
 
 @both

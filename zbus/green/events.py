@@ -6,8 +6,10 @@ import itertools
 import os
 import socket
 import struct
+import sys
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,9 @@ _FAILED = {
     int(zmq.Event.HANDSHAKE_FAILED_AUTH): "one of the two refused the other",
 }
 _WANTED = _CONNECTED | _LISTENING | _ACCEPTED | _CLOSED | _DISCONNECTED | _STOPPED | _READY | _RETRIED | sum(_FAILED)
+
+#: Bytes of a greeting of ZMTP 3, and where Linux has the count of those received in what TCP_INFO tells.
+_GREETING, _RECEIVED = 64, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Monitor:
         self._pending: list[int] = []  # accepted or connected, handshake under way
         self._refused: set[int] = set()
         self._accepted: set[int] = set()
+        self._came: Counter[str] = Counter()  # connections that were accepted and are not over, by address
         self._failure = ""
         self._news: deque[tuple[int, int, str]] = deque()  # read, and not acted on
         address = f"inproc://zbus.monitor.{next(_serial)}"
@@ -142,6 +148,7 @@ class Monitor:
             self._pending.append(value)
             if event == _ACCEPTED:
                 self._accepted.add(value)
+                self._came[address] += 1
             if all(later != value or what not in (_CLOSED, _DISCONNECTED) for what, later, _ in self._news):
                 self._shaking(address, value, event == _CONNECTED)  # else the descriptor may be anybody's by now
         elif event == _LISTENING:
@@ -175,12 +182,22 @@ class Monitor:
         if self._most is not None and (self.peers >= self._most or (accepted and not self._attached())):
             self._refuse(address)
             return
-        del self._pending[:1]
+        self._shook(address)
         if self.at[address] >= self._expected.get(address, self.at[address] + 1):
             return  # news of a connection that we have left meanwhile
         self.at[address] += 1
         self.peers += 1
         self._report("connected", address, "")
+
+    def _shook(self, address: str) -> None:
+        """One of those that shake hands at this address has done so. libzmq does not say which: one that has said
+        enough, for strangers who say little may have come before it."""
+        there = self._shaking_at(address) or self._pending[:1]
+        if there:
+            self._pending.remove(there[0] if len(there) == 1 else next(filter(has_greeted, there), there[0]))
+
+    def _shaking_at(self, address: str) -> list[int]:
+        return [one for one in self._pending if self.descriptors.get(one) == address]
 
     def _refuse(self, address: str) -> None:
         """libzmq keeps the connection of a PAIR's second peer and ignores it for ever; cut it, so that he sees it and
@@ -195,19 +212,21 @@ class Monitor:
     def _lost(self, descriptor: int, address: str) -> None:
         self.descriptors.pop(descriptor, None)
         self.connections.pop(descriptor, None)
-        self._accepted.discard(descriptor)
         failed, self._failure = self._failure, ""
+        if descriptor in self._accepted:
+            self._accepted.discard(descriptor)
+            self._came[address] -= 1
         if descriptor in self._refused:
             self._refused.discard(descriptor)
             return
-        if descriptor in self._pending:
+        if descriptor in self._pending:  # it never shook hands; of bytes that are no ZMTP libzmq says no more
             self._pending.remove(descriptor)
-            if failed or not self.at[address]:
-                return
         elif failed:  # of two that shook hands at once the other was taken for ready
-            del self._pending[:1]
-            return
-        self._gone(address, "the connection was closed")
+            self._shook(address)
+        elif not (address.startswith("ipc://") and self._shaking_at(address)):  # there who it was is a guess
+            self._gone(address, "the connection was closed")
+        if address not in self._expected and self.at[address] > self._came[address]:  # then it was a peer
+            self._gone(address, "the connection was closed")
 
     def _gone(self, address: str, reason: str) -> None:
         if self.at[address] > 0:
@@ -249,10 +268,33 @@ class Monitor:
         self._events.close()
 
 
+@contextmanager
+def _connection(descriptor: int) -> Iterator[socket.socket]:
+    """A connection that libzmq owns, or whatever has its number by now; `OSError` if that is none."""
+    copy = os.dup(descriptor)
+    try:
+        connection = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+    with connection:
+        yield connection
+
+
+def has_greeted(descriptor: int) -> bool:
+    """Did more than ZMTP's greeting come over this connection of libzmq's, as far as the system knows?"""
+    try:
+        with _connection(descriptor) as connection:
+            told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED + 8)
+    except (OSError, AttributeError):  # it has ended, is no tcp, or the system has no TCP_INFO
+        return False
+    return len(told) == _RECEIVED + 8 and int.from_bytes(told[_RECEIVED:], sys.byteorder) > _GREETING
+
+
 def cut(descriptor: int) -> None:
     """Shut a connection that libzmq owns; it will see the end of the stream and let go of it."""
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as connection:
+        with _connection(descriptor) as connection:
             connection.shutdown(socket.SHUT_RDWR)
     except OSError:  # it has ended already
         return
