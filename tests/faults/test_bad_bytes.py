@@ -1,153 +1,76 @@
-"""What is no ZMTP at all, and frames beyond the limit."""
+"""What is no ZMTP at all, and frames beyond the limit: rows IN-1 and ME-1."""
 
 from __future__ import annotations
 
-import random
-import socket
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from time import monotonic
 from typing import Any
 
 import gevent
 import pytest
 import zmq
+from faults.blobs import blobs, blurt
 from faults.foreign import address_of, foreign
-from gevent.socket import wait_read
+from faults.places import PLACES, Place
 from waiting import until
 
-from zbus import EndpointEvent, MessageTooLarge, Pair, Publisher, Pull, Push, Replier, Requester, Subscriber
+import zbus
+from zbus import EndpointEvent, MessageTooLarge, Publisher, Pull, Push, Replier, Requester, Subscriber
 
 TCP = "tcp://127.0.0.1:*"
-RANDOM = random.Random(1)
-BLOBS = {
-    "an HTTP GET": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nX-Long: " + b"a" * 500 + b"\r\n\r\n",
-    "an HTTP POST": b"POST / HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n\x01\x00\x02\x00\x2a",
-    "a message of ZMTP 1.0": b"\x01\x00\x02\x00\x2a",
-    "a subscription of ZMTP 1.0": b"\x01\x00\x02\x00\x01",
-    "a greeting of ZMTP 2.0": b"\xff" + bytes(8) + b"\x7f\x01\x08\x00\x00\x00\x02\x2a\x2a",
-    "half a greeting of ZMTP 3": b"\xff" + bytes(8) + b"\x7f\x03",
-    "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
-    "an SSH banner": b"SSH-2.0-OpenSSH_9.9\r\n",
-    "nothing": b"",
-    "NULs": bytes(600),
-    **{f"random bytes {number}": RANDOM.randbytes(300) for number in range(20)},
-}
-
-KINDS: dict[str, Callable[[], Any]] = {
-    "Pair": lambda: Pair(bind=TCP),
-    "Push": lambda: Push(bind=TCP),
-    "Pull": lambda: Pull(bind=TCP),
-    "Publisher": lambda: Publisher(bind=TCP),
-    "Subscriber": lambda: Subscriber(bind=TCP, topics="#"),
-    "Replier": lambda: Replier(lambda message: message.body, bind=TCP),
-    "Requester": lambda: Requester(bind=TCP),
-}
-
-#: For each kind an exchange with a good peer.
-EXCHANGES: dict[str, Callable[[Any, str], object]] = {}
 
 
-def exchange(test: Callable[[Any, str], object]) -> Callable[[Any, str], object]:
-    EXCHANGES[test.__name__.title()] = test
-    return test
-
-
-@exchange
-def pair(one: Pair, address: str) -> object:
-    with Pair(connect=address) as other:
-        other.send("good", timeout=5)
-        return one.recv(timeout=5).body
-
-
-@exchange
-def push(one: Push, address: str) -> object:
-    with Pull(connect=address) as other:
-        one.send("good", timeout=5)
-        return other.recv(timeout=5).body
-
-
-@exchange
-def pull(one: Pull, address: str) -> object:
-    with Push(connect=address) as other:
-        other.send("good", timeout=5)
-        return one.recv(timeout=5).body
-
-
-@exchange
-def publisher(one: Publisher, address: str) -> object:
-    with Subscriber(connect=address, topics="a") as other:
-        one.wait_for_subscribers("a", timeout=5)
-        one.publish("a", "good")
-        return other.recv(timeout=5).body
-
-
-@exchange
-def subscriber(one: Subscriber, address: str) -> object:
-    with Publisher(connect=address) as other:
-        other.wait_for_subscribers("a", timeout=5)
-        other.publish("a", "good")
-        return one.recv(timeout=5).body
-
-
-@exchange
-def replier(one: Replier, address: str) -> object:
-    with Requester(connect=address) as other:
-        return other.request("good", timeout=5)
-
-
-@exchange
-def requester(one: Requester, address: str) -> object:
-    with closing(Replier(lambda message: message.body, connect=address)) as other:
-        other.start()
-        return one.request("good", timeout=5)
-
-
-def blurt(address: str) -> None:
-    """Say each blob over a TCP connection of its own, all at once; return when the other side has hung up on each."""
-    host, port = address.removeprefix("tcp://").rsplit(":", 1)
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Somewhere that strangers can reach, with an honest peer there."""
     with ExitStack() as stack:
-        connections = []
-        for blob in BLOBS.values():
-            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=5))
-            connections.append(connection)
-            connection.setblocking(False)
-            with suppress(OSError):  # it may have hung up before it heard all
-                connection.send(blob)
-                connection.shutdown(socket.SHUT_WR)
-        for connection in connections:
-            with suppress(ConnectionError):
-                while True:
-                    wait_read(connection.fileno(), 5, TimeoutError("still connected"))
-                    if not connection.recv(4096):
-                        break
+        yield PLACES[request.param](stack)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_bytes_that_are_no_zmtp_change_nothing(kind: str) -> None:
-    with KINDS[kind]() as endpoint:
-        address = endpoint.addresses[0]
-        blurt(address)
-        assert EXCHANGES[kind](endpoint, address) == "good"
-        statistics = endpoint.statistics()
-        assert (statistics.malformed, statistics.expired, statistics.late) == (0, 0, 0)
-        assert statistics.sent + statistics.received in (1, 2)
-        until(lambda: endpoint.peers == 0)
+@pytest.mark.parametrize("random", [30, pytest.param(1000, marks=pytest.mark.soak)])
+def test_bytes_that_are_no_zmtp_reach_nobody_and_disturb_nobody(
+    random: int, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Row IN-1, at each kind of endpoint and both sides of each device."""
+    assert place.exchange("before") == "before"
+    before = place.came()
+    assert place.exchange("again") == "again"
+    usual = place.came() - before
+    until(lambda: place.peers() == 1)
+    late: list[float] = []
+    over: list[bool] = []
 
+    def talk() -> None:
+        for number in count():
+            if over and number > 20:
+                return
+            began = monotonic()
+            assert place.exchange(number) == number
+            late.append(monotonic() - began)
+            gevent.sleep(0.005)
 
-def test_a_client_in_the_middle_of_calls_does_not_notice() -> None:
-    with (
-        Replier(lambda message: message.body, bind=TCP) as server,
-        Requester(connect=server.addresses[0]) as client,
-    ):
-        calls = gevent.spawn(lambda: [client.request(number, timeout=5) for number in range(200)])
-        blurt(server.addresses[0])
-        assert calls.get(timeout=10) == list(range(200))
+    before, began = place.came(), monotonic()
+    talking = gevent.spawn(talk)
+    blurt(place.address, blobs(random))
+    over.append(True)
+    talking.get(timeout=10)
+    seconds = monotonic() - began
+    print(f"{random} random blobs: {len(late)} exchanges, the slowest {max(late):.3f} s")
+    assert sorted(late)[len(late) * 99 // 100] < 0.25 or random < 1000
+    assert place.exchange("after") == "after"
+    assert place.peers() == 1
+    assert place.came() - before == usual * (len(late) + 1)
+    assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) <= seconds + 1
 
 
 # -- too much --------------------------------------------------------------------------------------
 
 
 def test_a_frame_over_the_limit_cuts_off_its_sender_and_nobody_else() -> None:
+    """Row ME-1."""
     events: list[EndpointEvent] = []
     with (
         Pull(bind=TCP, max_message_bytes=1000, on_event=events.append) as pull,
@@ -209,6 +132,24 @@ def test_a_subscriber_keeps_its_subscriptions_when_it_cut_off_a_publisher() -> N
         publisher.wait_for_subscribers("a", timeout=5)
         publisher.publish("a", "good")
         assert subscriber.recv(timeout=5).body == "good"
+
+
+LARGE = bytes(2**20)
+VERBS: dict[str, Callable[[Any], object]] = {
+    "Pair": lambda pair: pair.send(LARGE, timeout=5),
+    "Push": lambda push: push.send(LARGE, timeout=5),
+    "Publisher": lambda publisher: publisher.publish("a", LARGE),
+    "Requester": lambda requester: requester.request(LARGE, timeout=5),
+}
+
+
+@pytest.mark.parametrize("kind", VERBS)
+def test_a_sender_over_its_own_limit_is_told_before_anything_is_sent(kind: str) -> None:
+    """Row ME-1, for all that send; nobody needs to be there."""
+    with getattr(zbus, kind)(bind=TCP) as sender:
+        with pytest.raises(MessageTooLarge, match="max_message_bytes"):
+            VERBS[kind](sender)
+        assert sender.statistics().sent == 0
 
 
 def test_a_frame_at_the_limit_passes() -> None:
