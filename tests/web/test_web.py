@@ -115,6 +115,13 @@ def test_one_that_comes_back_gets_the_newest_of_each_topic_that_it_missed(stream
         assert browser.event()[:2] == ("b", 1)
 
 
+def test_one_that_saw_a_number_of_five_thousand_digits_gets_the_newest_too(stream, publisher, serve):
+    publisher.publish("a", 1)
+    until(lambda: stream.statistics().received == 1)
+    with Browser(serve(stream), Last_Event_ID=f"{stream._stream}-{'9' * 5000}") as browser:
+        assert browser.event()[:2] == ("a", 1)
+
+
 def test_a_stalled_client_costs_the_others_nothing_and_is_told_what_it_missed(stream, publisher, serve):
     port = serve(stream)
     stalled = stream.listen()

@@ -122,7 +122,8 @@ class EventStream(Service):
         if not last_event_id:
             return []
         stream, _, number = last_event_id.partition("-")
-        seen = int(number) if stream == self._stream and number.isdecimal() else 0
+        ours = stream == self._stream and number.isdecimal() and len(number) < 20
+        seen = int(number) if ours else 0
         found = [(at, chunk) for name, (at, chunk) in self._last.items() if at > seen and client.wants(name)]
         return [chunk for _, chunk in sorted(found)[-self._queue :]]
 
