@@ -16,6 +16,8 @@ FLOOR, TIMES = 20 * 2**20, 20
 #: How often a parse that took too long is measured again: the shortest time counts.
 AGAIN = 6
 
+Refusals = tuple[type[Exception], ...]
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -36,28 +38,28 @@ class Cost:
         return f"{' and '.join(words)} for {self.size} bytes" if words else ""
 
 
-def cost(parse: Callable[[], Any], size: int, *, limit: float = SECONDS) -> Cost:
-    """Of a parse of `size` bytes, which may raise. Under `limit` seconds one measure is enough."""
-    seconds = _seconds(parse)
+def cost(parse: Callable[[], Any], size: int, *, limit: float = SECONDS, refuses: Refusals = (Exception,)) -> Cost:
+    """Of a parse of `size` bytes, which may raise what it `refuses` by. Under `limit` seconds one measure is enough."""
+    seconds = _seconds(parse, refuses)
     for _ in range(AGAIN):
         if seconds < limit:
             break
-        seconds = min(seconds, _seconds(parse))
+        seconds = min(seconds, _seconds(parse, refuses))
     tracemalloc.start()
     try:
-        _result(parse)
+        _result(parse, refuses)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     return Cost(size, seconds, peak)
 
 
-def _seconds(parse: Callable[[], Any]) -> float:
+def _seconds(parse: Callable[[], Any], refuses: Refusals) -> float:
     collects = gc.isenabled()
     gc.disable()  # what it costs depends on all that the process holds
     try:
         began = thread_time()
-        result = _result(parse)
+        result = _result(parse, refuses)
         taken = thread_time() - began
         del result
         return taken
@@ -66,8 +68,8 @@ def _seconds(parse: Callable[[], Any]) -> float:
             gc.enable()
 
 
-def _result(parse: Callable[[], Any]) -> Any:
+def _result(parse: Callable[[], Any], refuses: Refusals) -> Any:
     try:
         return parse()
-    except Exception:
+    except refuses:
         return None
