@@ -6,10 +6,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import zbus
-from zbus import Pair, Publisher, Pull, Push, Replier, Requester, Subscriber, devices
+from zbus import Curve, Pair, Publisher, Pull, Push, Replier, Requester, Subscriber, devices
+from zbus.security.authorised import authorise
+from zbus.security.keyfile import write_new
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -93,6 +96,17 @@ def requester(stack: ExitStack) -> Place:
     return _endpoint(one, "ROUTER", partial(_asked, one))
 
 
+def encrypted_replier(stack: ExitStack) -> Place:
+    """One that wants a key of everybody."""
+    folder = stack.enter_context(TemporaryDirectory(prefix="z"))
+    server, client, admitted = (f"{folder}/{name}" for name in ("server.key", "client.key", "authorised"))
+    public = write_new(server).decode()
+    authorise(admitted, "zoe", write_new(client))
+    one = stack.enter_context(Replier(echo, bind=TCP, security=Curve.server(server, authorised=admitted)))
+    honest = Requester(connect=one.addresses, security=Curve.client(client, server=public))
+    return _endpoint(one, "DEALER", partial(_asked, stack.enter_context(honest)))
+
+
 #: Which type of socket is a peer at each side.
 _PEERS = {
     "queue": {"frontend": "DEALER", "backend": "ROUTER"},
@@ -158,3 +172,4 @@ SIDES: dict[str, Callable[[ExitStack], Place]] = {
 #: The same in an OS thread, where libzmq's own proxy moves what comes.
 IN_A_THREAD = {f"{side} of a queue in a thread": partial(_queue, side, runs_in="thread") for side in _PEERS["queue"]}
 PLACES = {**ENDPOINTS, **SIDES, **IN_A_THREAD}
+ENCRYPTED: dict[str, Callable[[ExitStack], Place]] = {"replier that wants a key": encrypted_replier}

@@ -14,7 +14,7 @@ import pytest
 import zmq
 from faults.blobs import blobs, blurt
 from faults.foreign import address_of, foreign
-from faults.places import PLACES, Place
+from faults.places import ENCRYPTED, PLACES, Place
 from waiting import until
 
 import zbus
@@ -23,11 +23,11 @@ from zbus import EndpointEvent, MessageTooLarge, Publisher, Pull, Push, Replier,
 TCP = "tcp://127.0.0.1:*"
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=[*PLACES, *ENCRYPTED])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Somewhere that strangers can reach, with an honest peer there."""
     with ExitStack() as stack:
-        yield PLACES[request.param](stack)
+        yield {**PLACES, **ENCRYPTED}[request.param](stack)
 
 
 @pytest.mark.parametrize("random", [30, pytest.param(1000, marks=pytest.mark.soak)])
