@@ -83,6 +83,14 @@ def test_a_body_that_costs_more_than_it_weighs_is_refused_before_it_does(name, d
     assert decode(one, b"\x07") in (7, [7])
 
 
+def test_a_body_as_dear_as_it_may_be_is_looked_at_once_also_where_something_follows_it():
+    dearest = b"\x92" + (array(65_000) + b"\x80" * 65_000) * 2
+    for data in (dearest, dearest + b"\xc1", dearest + b"\x07"):
+        assert not cost(lambda data=data: Msgpack().decode(data), len(data)).dear
+        assert not cost(lambda data=data: Msgpack().decode_many(data), len(data)).dear
+    assert len(Msgpack().decode_many(dearest + b"\x07")) == 2
+
+
 @pytest.mark.parametrize("name", HONEST)
 def test_a_large_honest_body_is_read(name):
     data = HONEST[name]

@@ -44,26 +44,28 @@ def most_values(size: int) -> int:
 
 
 def check(data: bytes, extension: Extension, *, many: bool = False) -> None:
-    """`ProtocolError` if the msgpack value, or the `many`, at the start of `data` would cost more than they may, or are
-    not there whole. What else is wrong is for the decoder to say."""
+    """`ProtocolError` if the msgpack value, or the `many`, in `data` would cost more than they may, or are not there
+    whole; `ValueError` if there may be several where one is wanted. What else is wrong is for the decoder to say."""
     dear = len(data) > MAX_ITEMS or (len(data) > _FEW * 32 and _has_long_extensions(data))
-    if dear or b"\xdd" in data or b"\xdc" in data:
-        check_whole(data, many=many)
+    if (dear or b"\xdd" in data or b"\xdc" in data) and not check_whole(data, many=many) and not many:
+        raise ValueError("more than one value")  # before the first is made, and all of them again
     if dear:
         _weigh(data, extension, many)
 
 
-def check_whole(data: bytes, *, many: bool = False) -> None:
-    """`ProtocolError` if the msgpack value, or the `many`, at the start of `data` end too soon. None is made."""
+def check_whole(data: bytes, *, many: bool = False) -> bool:
+    """Is the msgpack value, or are the `many`, at the start of `data` all that is there? `ProtocolError` if they end
+    too soon. None is made."""
     unpacker = msgpack.Unpacker(read_size=4096, max_buffer_size=2**31 - 1)
     try:
         unpacker.feed(data)
         for _ in range(MAX_ITEMS if many else 1):
             unpacker.skip()
             if unpacker.tell() == len(data):
-                return
+                return True
     except Exception as error:
         raise _unreadable(error, data) from None
+    return False
 
 
 def _has_long_extensions(data: bytes) -> bool:
