@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-import zmq
-
 from zbus import Message, ProtocolError, Pull, Subscriber
 from zbus.filters.times import microseconds
 from zbus.green import authentication
 from zbus.patterns.audience import Audience
+from zbus.patterns.grants import Grants
 from zbus.security import authorised, keyfile, rules, users
 from zbus.web.events import EventStream
 from zbus.web.sse import Client, event
@@ -131,22 +130,18 @@ _RULES = rules.read(["* allow subscribe a.#", "* deny subscribe a.secret.#", "* 
 
 
 class _Door:
-    """An XPUB that has got these frames."""
+    """An XPUB, and the connections that subscriptions come over."""
 
     user = "zoe trader"
-    readiness = SimpleNamespace(
-        burst=SimpleNamespace(over=lambda: False), resume_next_turn=lambda: None, nudge=lambda: None
-    )
-
-    def __init__(self, frames: Frames) -> None:
-        self._frames = list(frames)
-
-    def take(self) -> Frames:
-        if not self._frames:
-            raise zmq.Again
-        return [self._frames.pop(0)]
+    connections = dict.fromkeys(range(3), 1)
 
     def set(self, option: int, value: int | bytes) -> None:
+        """Nothing."""
+
+    def drain(self) -> None:
+        """Nothing."""
+
+    def cut(self, descriptor: int) -> None:
         """Nothing."""
 
 
@@ -156,10 +151,13 @@ def subscriptions(frames: Frames) -> Any:
     last = LastValues()
     for topic in (b"a", b"a.b", b""):
         last.keep(topic, b"\xc0", b"")
-    granting = SimpleNamespace(rules=True, grant=lambda user, prefix: _RULES.grant("zoe", frozenset(), prefix))
-    for security in (None, granting):
-        audience = Audience(_Door(frames), security, lambda *_: False)  # type: ignore[arg-type]
-        audience.listen(last)  # type: ignore[arg-type]
+    door: Any = _Door()
+    granting: Any = SimpleNamespace(rules=True, grant=lambda user, prefix: _RULES.grant("zoe", frozenset(), prefix))
+    port: Any = SimpleNamespace(socket=door, monitor=door)
+    for grants in (None, Grants(port, granting, lambda *_: None, lambda _: None)):
+        audience = Audience(door, grants)
+        for number, frame in enumerate(frames):
+            audience.hear(frame, number % 5 - 1, last)  # type: ignore[arg-type]
         audience.count(b"a.b")
     return last.due(10)
 

@@ -38,15 +38,19 @@ class Audience:
                 if self._grants is not None:
                     self._grants.drained()
                 return
-            prefix = frame[1:] if self._grants is None else self._grants.change(frame, source(first))
-            if prefix is None:
-                continue
-            if frame[:1] == b"\1":
-                self._prefixes[prefix] += 1
-                if retained is not None:
-                    retained.want(prefix)
-            elif frame[:1] == b"\0":
-                self._prefixes[prefix] -= 1
-                if self._prefixes[prefix] <= 0:
-                    del self._prefixes[prefix]
+            self.hear(frame, -1 if self._grants is None else source(first), retained)
         ready.resume_next_turn()
+
+    def hear(self, frame: bytes, descriptor: int, retained: Retained | None) -> None:
+        """One subscription, or the end of one, that came over the connection with this `descriptor`."""
+        prefix = frame[1:] if self._grants is None else self._grants.change(frame, descriptor)
+        if prefix is None:
+            return
+        if frame[:1] == b"\1":
+            self._prefixes[prefix] += 1
+            if retained is not None:
+                retained.want(prefix)
+        elif frame[:1] == b"\0":
+            self._prefixes[prefix] -= 1
+            if self._prefixes[prefix] <= 0:
+                del self._prefixes[prefix]
