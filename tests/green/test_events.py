@@ -205,3 +205,19 @@ def test_an_event_says_what_happened_and_cannot_be_changed() -> None:
     assert (event.kind, event.address, event.reason, event.missed) == ("gap", "tcp://127.0.0.1:1", "", 3)
     with pytest.raises(AttributeError):
         event.kind = "other"  # type: ignore[misc]
+
+
+@both
+def test_of_peers_that_follow_one_another_each_is_counted_once(watched: Any, opened: Any) -> None:
+    _, monitor, told, address = watched
+    client = None
+    for count in range(1, 30):
+        before, client = client, opened(zmq.PUSH)
+        if before is not None:
+            before.close(0)
+        client.connect(address)
+        until(lambda count=count: told.count(("connected", address)) == count)
+        until(lambda: monitor.peers == 1)
+    client.close(0)
+    until(lambda: monitor.peers == 0)
+    assert told.count(("disconnected", address)) == 29

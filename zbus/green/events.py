@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import os
-import socket
 import struct
-import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import zmq
 from gevent.event import Event
 
+from .connections import cut, has_greeted
 from .context import open_socket
 from .socket import Socket
 
@@ -39,9 +36,6 @@ _FAILED = {
     int(zmq.Event.HANDSHAKE_FAILED_AUTH): "one of the two refused the other",
 }
 _WANTED = _CONNECTED | _LISTENING | _ACCEPTED | _CLOSED | _DISCONNECTED | _STOPPED | _READY | _RETRIED | sum(_FAILED)
-
-#: Bytes of a greeting of ZMTP 3, and where Linux has the count of those received in what TCP_INFO tells.
-_GREETING, _RECEIVED = 64, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +172,7 @@ class Monitor:
     def _ready(self, address: str) -> None:
         if self._expected.get(address) and any(self.descriptors.get(one) == address for one in self._refused):
             return
+        self._settle(address, coming=1)
         accepted = self._pending and self._pending[0] in self._accepted
         if self._most is not None and (self.peers >= self._most or (accepted and not self._attached())):
             self._refuse(address)
@@ -225,7 +220,11 @@ class Monitor:
             self._shook(address)
         elif not (address.startswith("ipc://") and self._shaking_at(address)):  # there who it was is a guess
             self._gone(address, "the connection was closed")
-        if address not in self._expected and self.at[address] > self._came[address]:  # then it was a peer
+        self._settle(address)
+
+    def _settle(self, address: str, coming: int = 0) -> None:
+        """There are no more peers than connections: where it was a guess who had gone, it was one of them."""
+        if address not in self._expected and self.at[address] + coming > self._came[address]:
             self._gone(address, "the connection was closed")
 
     def _gone(self, address: str, reason: str) -> None:
@@ -266,35 +265,3 @@ class Monitor:
         """Stop listening."""
         self.gone.set()
         self._events.close()
-
-
-@contextmanager
-def _connection(descriptor: int) -> Iterator[socket.socket]:
-    """A connection that libzmq owns, or whatever has its number by now; `OSError` if that is none."""
-    copy = os.dup(descriptor)
-    try:
-        connection = socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
-    with connection:
-        yield connection
-
-
-def has_greeted(descriptor: int) -> bool:
-    """Did more than ZMTP's greeting come over this connection of libzmq's, as far as the system knows?"""
-    try:
-        with _connection(descriptor) as connection:
-            told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED + 8)
-    except (OSError, AttributeError):  # it has ended, is no tcp, or the system has no TCP_INFO
-        return False
-    return len(told) == _RECEIVED + 8 and int.from_bytes(told[_RECEIVED:], sys.byteorder) > _GREETING
-
-
-def cut(descriptor: int) -> None:
-    """Shut a connection that libzmq owns; it will see the end of the stream and let go of it."""
-    try:
-        with _connection(descriptor) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it has ended already
-        return

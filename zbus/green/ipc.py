@@ -15,7 +15,6 @@ import fcntl
 import os
 import socket
 import stat
-import struct
 from contextlib import suppress
 from time import monotonic
 
@@ -23,9 +22,9 @@ import gevent
 from gevent import get_hub, getcurrent
 
 from ..errors import InsecureBind
+from .connections import user_at
 
 _ENDING = ".lock"
-_CREDENTIALS = struct.Struct("3i")
 #: Seconds that libzmq may take to close what it listens on.
 _CLOSES = 1.0
 #: Seconds between two looks whether it has, doubling up to the longest.
@@ -96,15 +95,8 @@ def check_owner(address: str) -> None:
 
 def stranger(descriptor: int) -> str:
     """Who is at the other end of a connection that we made, if it is another user; empty if it is not, or has gone."""
-    try:
-        with socket.socket(fileno=os.dup(descriptor)) as connection:
-            if connection.family != socket.AF_UNIX:
-                return ""
-            found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    except OSError:
-        return ""
-    user = _CREDENTIALS.unpack(found)[1]
-    return "" if _is_trusted(user) else f"user {user}, neither us ({os.geteuid()}) nor root"
+    user = user_at(descriptor)
+    return "" if user is None or _is_trusted(user) else f"user {user}, neither us ({os.geteuid()}) nor root"
 
 
 def _is_trusted(user: int) -> bool:
