@@ -9,6 +9,7 @@ sends them can make equal. A small body can do little of that; it is not looked 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -47,7 +48,9 @@ def check(data: bytes, extension: Extension, *, many: bool = False) -> None:
     """`ProtocolError` if the msgpack value, or the `many`, in `data` would cost more than they may, or are not there
     whole; `ValueError` if there may be several where one is wanted. What else is wrong is for the decoder to say."""
     dear = len(data) > MAX_ITEMS or (len(data) > _FEW * 32 and _has_long_extensions(data))
-    if (dear or b"\xdd" in data or b"\xdc" in data) and not check_whole(data, many=many) and not many:
+    if (dear or b"\xdd" in data or b"\xdc" in data) and not check_whole(data, many=many):
+        if many:
+            raise ProtocolError(f"not msgpack that is taken: more than {MAX_ITEMS} values in {len(data)} bytes")
         raise ValueError("more than one value")  # before the first is made, and all of them again
     if dear:
         _weigh(data, extension, many)
@@ -124,8 +127,7 @@ def _weigh(data: bytes, extension: Extension, many: bool) -> None:
     )
     try:
         unpacker.feed(data)
-        if sum(1 for _ in islice(unpacker, MAX_ITEMS + 1 if many else 1)) > MAX_ITEMS:
-            raise ProtocolError(f"not msgpack that is taken: more than {MAX_ITEMS} values in {len(data)} bytes")
+        deque(islice(unpacker, MAX_ITEMS if many else 1), maxlen=0)
     except ProtocolError:
         raise
     except Exception as error:
