@@ -149,7 +149,10 @@ class Replier(Endpoint, Runner):
     def _run(self, arrival: Arrival) -> list[bytes]:
         """The frames of the reply: what the handler returned, or how it failed."""
         try:
-            message = Message(self._decode(arrival.body))
+            try:
+                message = Message(self._unpack(arrival.body))
+            except Exception:
+                message = Message(self._decode(arrival.body))  # says what is wrong with it
             if arrival.headers is not None:
                 message.headers = decode_headers(arrival.headers)
         except ProtocolError as error:

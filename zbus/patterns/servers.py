@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import TimeoutExpired, Unavailable
@@ -20,7 +20,7 @@ SILENT = 6.0
 class Server:
     """One DEALER and the calls that are out over it."""
 
-    __slots__ = ("_since", "calls", "left", "outbox", "owes", "port", "shunned_until", "turn")
+    __slots__ = ("calls", "left", "outbox", "owes", "port", "shunned_until", "since", "turn")
 
     def __init__(self, port: Port, refused: Callable[[Any], object]) -> None:
         self.port = port
@@ -30,16 +30,11 @@ class Server:
         self.left = False
         self.turn = 0
         self.owes = False  # it was given a call, and nothing has come from it since
-        self._since = 0.0
-
-    def took(self, now: float) -> None:
-        """It was given a call."""
-        if not self.owes:
-            self.owes, self._since = True, now
+        self.since = 0.0  # when it was given the first of those
 
     def silence(self, now: float) -> float:
         """Seconds for which it is connected, was given calls, and has answered nobody."""
-        return now - self._since if self.owes and self.port.peers else 0.0
+        return now - self.since if self.owes and self.port.peers else 0.0
 
     def _has(self, owner: tuple[Call, int]) -> bool:
         """Is the call still out over this server, on that attempt?"""
@@ -68,6 +63,7 @@ class Servers:
 
     def __init__(self) -> None:
         self._by_port: dict[Port, Server] = {}
+        self._only: Server | None = None  # nearly always there is one
         self._turns = 0
 
     def __iter__(self) -> Iterator[Server]:
@@ -79,10 +75,14 @@ class Servers:
     def add(self, port: Port, refused: Callable[[Any], object]) -> Server:
         """One more server. `refused` is told of a call, and which attempt it was, that found no room after all."""
         server = self._by_port[port] = Server(port, refused)
+        self._only = server if len(self._by_port) == 1 else None
         return server
 
-    def usable(self, before: Server | None, now: float) -> list[Server]:
+    def usable(self, before: Server | None, now: float) -> Sequence[Server]:
         """Those that may be asked, best first: fewest calls out, then whose turn it is; `before` only if need be."""
+        only = self._only
+        if only is not None:
+            return (only,) if only.shunned_until <= now and only.port.peers else ()
         usable = [s for s in self._by_port.values() if s.shunned_until <= now and s.port.peers]
         if len(usable) > 1:
             usable.sort(key=lambda server: (server is before, len(server.calls), server.turn))
@@ -105,7 +105,8 @@ class Servers:
     def took(self, server: Server, call: Call, now: float) -> None:
         """`server` has the call now."""
         call.take(server, now)
-        server.took(now)
+        if not server.owes:
+            server.owes, server.since = True, now
         server.calls[call.key] = call
         self._turns = server.turn = self._turns + 1
 
