@@ -99,6 +99,25 @@ ROWS = (
         way=joiner_tells,
     ),
     Row(
+        "push-pull-curve",
+        "PUSH→PULL, encrypted",
+        (
+            Contender("zbus", "curve_peer pull", "curve_peer push"),
+            Contender("in the clear", "zbus_peer pull", "zbus_peer push"),
+        ),
+        (Bar("in the clear", must=0.3, aim=0.5),),
+    ),
+    Row(
+        "request-curve",
+        "request/reply, 100 greenlets on one client, encrypted",
+        (
+            Contender("zbus", "curve_peer serve", "curve_peer call-crowd"),
+            Contender("in the clear", "zbus_peer serve", "zbus_peer call-crowd"),
+        ),
+        (Bar("in the clear", must=0.3, aim=0.7),),
+        way=joiner_tells,
+    ),
+    Row(
         "publish-subscribe",
         "PUB→SUB, as fast as it goes",
         (
