@@ -2,17 +2,18 @@
 
 A few bytes can ask for a lot. msgpack makes room for the items that an array says it has before it reads the first, and
 for those of each array inside: 5 kB that end too soon take 76 MB. One byte may stand for an empty map, which takes
-seventy. And a `dict` compares a new key with all that have its hash, which of Decimals and UUIDs whoever
-sends them can make equal. A small body can do little of that; it is not looked at.
+seventy. And a `dict` compares a new key with all that have its hash, which of Decimals and UUIDs whoever sends them can
+make equal. A small body can do little of that; it is not looked at.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import msgpack
 
@@ -27,12 +28,11 @@ MAX_VALUES, BYTES_A_VALUE = 2 * MAX_ITEMS + 1, 4
 SMALL = 1024
 #: An extension costs a call, and two if it is a key: for how many more values it counts.
 _EXTENSION, _KEY = 4, 16
-#: Extensions long enough to have a chosen hash that a body may have before its keys are looked at, and how many keys of
-#: one map may have the hash of another.
-_FEW, _CROWD = 100, 8
+#: Entries of a map whose keys are not looked at.
+_SMALL_MAP = 8
+#: How many Decimals and UUIDs of a body may have the hash of another that is not equal: by chance none ever has.
+MAX_TWINS = 8
 
-_LONG_HEADS = b"\xc7\xc8\xc9"
-_LONG = re.compile(rb"\xc7[\x11-\xff][\x01\x02]|\xc8..[\x01\x02]|\xc9.{4}[\x01\x02]", re.DOTALL)
 #: What begins a value in JSON, or stands before one.
 _STRUCTURE = b"{[,:"
 
@@ -44,16 +44,16 @@ def most_values(size: int) -> int:
     return max(MAX_VALUES, size // BYTES_A_VALUE)
 
 
-def check(data: bytes, extension: Extension, *, many: bool = False) -> None:
+def check(data: bytes, *, many: bool = False) -> None:
     """`ProtocolError` if the msgpack value, or the `many`, in `data` would cost more than they may, or are not there
     whole; `ValueError` if there may be several where one is wanted. What else is wrong is for the decoder to say."""
-    dear = len(data) > MAX_ITEMS or (len(data) > _FEW * 32 and _has_long_extensions(data))
+    dear = len(data) > MAX_ITEMS
     if (dear or b"\xdd" in data or b"\xdc" in data) and not check_whole(data, many=many):
         if many:
             raise ProtocolError(f"not msgpack that is taken: more than {MAX_ITEMS} values in {len(data)} bytes")
         raise ValueError("more than one value")  # before the first is made, and all of them again
     if dear:
-        _weigh(data, extension, many)
+        _weigh(data, many)
 
 
 def check_whole(data: bytes, *, many: bool = False) -> bool:
@@ -71,10 +71,29 @@ def check_whole(data: bytes, *, many: bool = False) -> bool:
     return False
 
 
-def _has_long_extensions(data: bytes) -> bool:
-    """As far as its bytes show, which may also be those of text or numbers."""
-    heads = len(data) - len(data.translate(None, _LONG_HEADS))
-    return heads > _FEW and len(_LONG.findall(data)) > _FEW
+class Extensions:
+    """Makes the extensions of a body, by `make`; `ProtocolError` if too many that differ have one hash."""
+
+    def __init__(self, make: Extension, size: int = 0) -> None:
+        self._make = make
+        self.begin(size)
+
+    def begin(self, size: int) -> None:
+        """The next body has so many bytes."""
+        self._size = size
+        self._by_hash: dict[int, Any] = {}
+        self._twins = 0
+
+    def __call__(self, code: int, content: bytes) -> Any:
+        """The value."""
+        value = self._make(code, content)
+        if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
+            self._twins += self._by_hash.setdefault(hash(value), value) != value
+            if self._twins > MAX_TWINS:
+                raise ProtocolError(
+                    f"not msgpack that is taken: more than {MAX_TWINS} values with another's hash in {self._size} bytes"
+                )
+        return value
 
 
 def check_json(text: bytes) -> None:
@@ -92,7 +111,7 @@ def _outside_strings(text: bytes) -> bytes:
     return b"".join(text.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
 
 
-def _weigh(data: bytes, extension: Extension, many: bool) -> None:
+def _weigh(data: bytes, many: bool) -> None:
     """Count the values, and let go of each array and map as soon as it is counted."""
     left = most = most_values(len(data))
 
@@ -104,11 +123,8 @@ def _weigh(data: bytes, extension: Extension, many: bool) -> None:
 
     def mapped(pairs: list[tuple[Any, Any]]) -> None:
         spend(1 + 2 * len(pairs))
-        if len(pairs) > _CROWD:
-            keys = {key for key, _ in pairs}
-            spend(_KEY * sum(type(key) is tuple for key in keys))
-            if _crowd(keys, extension) > _CROWD:
-                raise ProtocolError(f"not msgpack that is taken: keys with the same hash in {len(data)} bytes")
+        if len(pairs) > _SMALL_MAP:
+            spend(_KEY * sum(type(key) is tuple for key, _ in pairs))
 
     def extended(code: int, content: bytes) -> tuple[int, bytes]:
         spend(_EXTENSION)
@@ -132,13 +148,6 @@ def _weigh(data: bytes, extension: Extension, many: bool) -> None:
         raise
     except Exception as error:
         raise _unreadable(error, data) from None
-
-
-def _crowd(keys: set[Any], extension: Extension) -> int:
-    """How many of these keys have the hash of another one."""
-    if not any(type(key) is tuple for key in keys):
-        return 0
-    return len(keys) - len({hash(extension(*key) if type(key) is tuple else key) for key in keys})
 
 
 def _unreadable(error: Exception, data: bytes) -> ProtocolError:

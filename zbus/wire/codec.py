@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgpack
 
 from ..errors import ProtocolError
-from .bounds import MAX_ITEMS, SMALL, check, check_json
+from .bounds import MAX_ITEMS, SMALL, Extensions, check, check_json
 
 #: How deep a body is searched for what msgpack will not take; msgpack itself stops about there.
 _DEEPEST = 1024
@@ -109,12 +109,13 @@ class Msgpack:
         self._renew()
 
     def _renew(self) -> None:
+        self._extensions = Extensions(extension)
         self._unpacker = msgpack.Unpacker(
             read_size=4096,
             max_buffer_size=2**31 - 1,
             timestamp=3,
             strict_map_key=False,
-            ext_hook=extension,
+            ext_hook=self._extensions,
             max_array_len=MAX_ITEMS,
             max_map_len=MAX_ITEMS,
         )
@@ -135,12 +136,12 @@ class Msgpack:
         if len(data) <= SMALL:
             return msgpack.unpackb(data, timestamp=3, strict_map_key=False, ext_hook=extension)
         data = bytes(data)
-        check(data, extension)
+        check(data)
         return msgpack.unpackb(
             data,
             timestamp=3,
             strict_map_key=False,
-            ext_hook=extension,
+            ext_hook=Extensions(extension, len(data)),
             max_array_len=MAX_ITEMS,
             max_map_len=MAX_ITEMS,
         )
@@ -161,7 +162,8 @@ class Msgpack:
     def decode_many(self, data: Any, /) -> list[Any]:
         """The values in `data`, one after the other; at least one, and nothing left over."""
         data = bytes(data)
-        check(data, extension, many=True)
+        check(data, many=True)
+        self._extensions.begin(len(data))
         unpacker = self._unpacker
         try:
             unpacker.feed(data)
@@ -169,6 +171,9 @@ class Msgpack:
             unpacker.feed(_NIL)  # comes out by itself only if no value is still open: an open one would take it in
             if 0 < len(values) <= MAX_ITEMS and next(unpacker, unpacker) is None:
                 return values
+        except ProtocolError:
+            self._renew()
+            raise
         except Exception as error:
             self._renew()
             raise ProtocolError(f"not msgpack: {type(error).__name__} in {len(data)} bytes") from None
