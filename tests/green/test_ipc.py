@@ -160,29 +160,31 @@ def test_a_folder_that_others_may_write_to_is_refused(ipc_address: str, path: Pa
 # The owner
 
 
-def serve_as(user: int, address: str) -> int:
-    """A process of another user that is bound there; its id."""
+def serve_as(user: int, path: Path) -> int:
+    """A process of another user that is bound there; its id. It goes there first: he may not see the folders above."""
     ready, told = os.pipe()
     pid = os.fork()
     if not pid:
         try:
+            os.chdir(path.parent)
             os.setuid(user)
             bound = zmq.Context().socket(zmq.PULL)
-            bound.bind(address)
+            bound.bind(f"ipc://{path.name}")
             os.write(told, b"x")
             bound.poll()
         finally:
             os._exit(1)
-    assert os.read(ready, 1) == b"x"
-    os.close(ready)
     os.close(told)
+    said = os.read(ready, 1)
+    os.close(ready)
+    assert said == b"x"
     return pid
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_nobody_connects_to_the_socket_of_another_user(ipc_address: str, path: Path) -> None:
     path.parent.chmod(0o1777)
-    pid = serve_as(NOBODY, ipc_address)
+    pid = serve_as(NOBODY, path)
     try:
         with pytest.raises(zbus.InsecureBind, match=f"belongs to user {NOBODY}.*insecure=True"):
             zbus.Push(connect=ipc_address).start()
