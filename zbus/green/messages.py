@@ -12,18 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import zmq
 import zmq.green
 from zmq.error import ZMQError as SocketError
 
 from ..errors import Closed, TimeoutExpired
-from .lateness import SUDDEN, is_told
 from .readiness import Readiness
-
-if TYPE_CHECKING:
-    from .names import Names
 
 NOBLOCK, SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 
@@ -34,7 +30,27 @@ receive_frame, send_frame = zmq.backend.Socket.recv, zmq.backend.Socket.send
 
 _AGAIN, _UNREACHABLE, _GONE = zmq.EAGAIN, zmq.EHOSTUNREACH, (zmq.ENOTSOCK, zmq.ETERM)
 
+#: What proves a missed wake-up: a message found though nobody has looked for so many seconds, or else it may have come
+#: since, and so few seconds, at most, after a look that saw no signal of it.
+_PROOF, _SUDDEN = 0.05, 0.0005
+
 T = TypeVar("T")
+
+
+class Names(Protocol):
+    """Whose the names are that a ROUTER's peers chose; see `names`."""
+
+    def mark(self, name: bytes, frame: Any) -> bytes:
+        """The name that came in front of a message, `frame` being another part of it, as it is to be given back."""
+
+    def owner(self, marked: bytes) -> bytes | None:
+        """The name to send to; None: he has gone."""
+
+
+def _is_told(ready: Readiness, waited: float) -> bool:
+    """Is a wake-up on its way to one who `waited` in vain? Ask before his last try, which takes the signal."""
+    on_its_way = ready.nudged or ready.later or waited < _PROOF or monotonic() - ready.looked < _PROOF
+    return on_its_way or bool(zmq.zmq_poll([(ready.fd, zmq.POLLIN)], 0))
 
 
 def _user(frame: Any) -> str:
@@ -137,13 +153,13 @@ class MessageSocket(zmq.green.Socket):  # type: ignore[type-arg]  # at run time 
                 raise TimeoutExpired(f"nothing to receive within {timeout} s") from None
             ahead = ready.wait_read(left, ahead)
             looked = monotonic()
-            told = ahead or is_told(ready, left or 0.0)
+            told = ahead or _is_told(ready, left or 0.0)
             try:
                 result = attempt()
             except SocketError as again:
                 error = again
             else:
-                if not told and monotonic() - looked < SUDDEN:
+                if not told and monotonic() - looked < _SUDDEN:
                     ready.missed_wakeups += 1
                 return result
 
