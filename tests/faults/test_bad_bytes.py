@@ -18,7 +18,7 @@ from faults.places import ENCRYPTED, PLACES, Place
 from waiting import until
 
 import zbus
-from zbus import EndpointEvent, MessageTooLarge, Publisher, Pull, Push, Replier, Requester, Subscriber
+from zbus import EndpointEvent, MessageTooLarge, Publisher, Pull, Push, Replier, Requester, Subscriber, TimeoutExpired
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -128,10 +128,16 @@ def test_a_subscriber_keeps_its_subscriptions_when_it_cut_off_a_publisher() -> N
         publisher.wait_for_subscribers("a", timeout=5)
         publisher.publish("a", bytes(1000))
         until(lambda: subscriber.peers == 0)
-        subscriber.wait_for_peers(timeout=5)
-        publisher.wait_for_subscribers("a", timeout=5)
-        publisher.publish("a", "good")
-        assert subscriber.recv(timeout=5).body == "good"
+        until(lambda: hears(subscriber, publisher))  # the publisher may count the connection that is over for a moment
+
+
+def hears(subscriber: Subscriber, publisher: Publisher) -> bool:
+    """Does what is published now arrive?"""
+    publisher.publish("a", "good")
+    try:
+        return subscriber.recv(timeout=0.01).body == "good"
+    except TimeoutExpired:
+        return False
 
 
 LARGE = bytes(2**20)
