@@ -149,10 +149,7 @@ class Replier(Endpoint, Runner):
     def _run(self, arrival: Arrival) -> list[bytes]:
         """The frames of the reply: what the handler returned, or how it failed."""
         try:
-            try:
-                message = Message(self._unpack(arrival.body))
-            except Exception:
-                message = Message(self._decode(arrival.body))  # says what is wrong with it
+            message = Message(self._decode(arrival.body))
             if arrival.headers is not None:
                 message.headers = decode_headers(arrival.headers)
         except ProtocolError as error:
